@@ -1,0 +1,49 @@
+//! What a service behind the gateway looks like: one trait per family of protocols.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::{AwsError, Caller};
+
+/// A response body that may be streamed.
+pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonVersion {
+    V1_0,
+    V1_1,
+}
+
+/// A service of AWS's JSON protocols: told apart by `X-Amz-Target: <prefix>.<Operation>`.
+#[async_trait]
+pub trait JsonService: Send + Sync {
+    /// What stands before the dot in `X-Amz-Target`: `DynamoDB_20120810`.
+    fn target_prefix(&self) -> &'static str;
+
+    fn json_version(&self) -> JsonVersion;
+
+    /// What stands before `#` in the `__type` of an error, unless the error names its own.
+    fn error_namespace(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Answers one operation. An unknown one is `UnknownOperationException`, which names it.
+    async fn call(&self, caller: &Caller, operation: &str, body: Bytes) -> Result<Bytes, AwsError>;
+}
+
+/// A service told apart by method and path: restJson1 services and the Iceberg REST catalog.
+///
+/// The path arrives raw, as percent-encoded as it was sent. The service renders its own errors, since restJson1 and
+/// Iceberg differ in that.
+#[async_trait]
+pub trait RestService: Send + Sync {
+    async fn call(&self, caller: &Caller, request: Request<Bytes>) -> Response<Bytes>;
+}
+
+/// A service whose bodies are streams and which authenticates by itself: S3.
+#[async_trait]
+pub trait StreamingService: Send + Sync {
+    async fn call(&self, request: Request<hyper::body::Incoming>) -> Response<Body>;
+}

@@ -1,0 +1,48 @@
+//! What became of every record: received = upserted + deleted + superseded + filtered + rejected + in flight.
+
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+/// Counts of one pipeline since it was started. Shared with whoever shows them.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    state: Mutex<Account>,
+}
+
+/// A moment's counts. They always close: [`Account::is_closed`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    pub received: u64,
+    pub upserted: u64,
+    pub deleted: u64,
+    pub superseded: u64,
+    pub filtered: u64,
+    pub rejected: u64,
+    pub in_flight: u64,
+    pub commits: u64,
+    /// Stretches of the stream that were lost before we could read them, as the table records them.
+    pub gaps: u64,
+    pub last_commit: Option<SystemTime>,
+    /// Everything written to the source before this moment is committed.
+    pub complete_up_to: Option<SystemTime>,
+}
+
+impl Account {
+    pub fn is_closed(&self) -> bool {
+        let settled = self.upserted + self.deleted + self.superseded + self.filtered + self.rejected;
+        self.received == settled + self.in_flight
+    }
+}
+
+impl Accounts {
+    pub fn snapshot(&self) -> Account {
+        self.state.lock().expect("no holder panics").clone()
+    }
+
+    /// Changes the counts in one step, so that no reader sees an account that does not close.
+    pub fn update(&self, change: impl FnOnce(&mut Account)) {
+        let mut account = self.state.lock().expect("no holder panics");
+        change(&mut account);
+        debug_assert!(account.is_closed(), "received is not the sum of its parts: {account:?}");
+    }
+}

@@ -1,0 +1,95 @@
+//! What has been read since the last commit.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::checkpoint::Checkpoint;
+use crate::dead_letter::DeadLetter;
+use crate::decode::{Changes, Decoded};
+use crate::source::Polled;
+
+/// When a batch is committed.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// After this long since its first record.
+    pub interval: Duration,
+    /// At this many bytes of raw records.
+    pub size_bytes: usize,
+    /// At this many records.
+    pub records_max: usize,
+}
+
+/// The changes between two checkpoints.
+#[derive(Debug)]
+pub struct Batch {
+    pub from: Checkpoint,
+    pub to: Checkpoint,
+    pub changes: Vec<Changes>,
+    pub rejected: Vec<DeadLetter>,
+    pub received: usize,
+    /// Everything written to the source before this moment is in this batch or an earlier one.
+    pub complete_up_to: Option<SystemTime>,
+    bytes: usize,
+    opened: Option<Instant>,
+}
+
+impl Batch {
+    /// An empty batch that continues at `checkpoint`.
+    pub fn after(checkpoint: Checkpoint) -> Self {
+        Self {
+            to: checkpoint.clone(),
+            from: checkpoint,
+            changes: Vec::new(),
+            rejected: Vec::new(),
+            received: 0,
+            complete_up_to: None,
+            bytes: 0,
+            opened: None,
+        }
+    }
+
+    /// Whether a commit of it would change nothing, not even a position.
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_none()
+    }
+
+    pub fn is_full(&self, delivery: &Delivery) -> bool {
+        self.bytes >= delivery.size_bytes || self.received >= delivery.records_max
+    }
+
+    /// Completes when the batch has waited long enough; never, where it is empty. Cancel-safe.
+    pub async fn is_due(&self, delivery: &Delivery) {
+        match self.opened {
+            Some(opened) => tokio::time::sleep_until(opened + delivery.interval).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes in what a poll gave and what its records were decoded to.
+    pub fn push(&mut self, polled: Polled, decoded: Decoded) {
+        let moves = !polled.records.is_empty() || !polled.ended.is_empty() || !polled.gaps.is_empty();
+        if moves && self.opened.is_none() {
+            self.opened = Some(Instant::now());
+        }
+        for record in &polled.records {
+            self.bytes += record.json.len();
+            self.to.advance(&record.position);
+        }
+        for gap in polled.gaps {
+            self.to.record_gap(gap);
+        }
+        for shard in &polled.ended {
+            self.to.end(shard);
+        }
+        for shard in &polled.forgotten {
+            self.to.forget(shard);
+        }
+        self.received += polled.records.len();
+        self.complete_up_to = polled.complete_up_to.or(self.complete_up_to);
+        self.rejected.extend(decoded.rejected);
+        if !decoded.changes.operations.is_empty() {
+            self.changes.push(decoded.changes);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! How far each shard of the stream is durable in the table.
+//!
+//! A checkpoint is stored in the table it describes and moves in the same snapshot as the rows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Position, SequenceNumber, ShardId};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The last durable position of every shard we have read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Which life of the source the positions belong to: the stream's ARN with its label. Empty before the first batch.
+    pub incarnation: String,
+    shards: BTreeMap<ShardId, ShardProgress>,
+    gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShardProgress {
+    /// Durable up to and including this record.
+    At(SequenceNumber),
+    /// The shard is closed and all of it is durable.
+    Ended,
+}
+
+/// A stretch of a shard that the stream no longer held when we came to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    pub shard: String,
+    /// The last sequence number that was durable before the gap; `None` where nothing of the shard was.
+    pub after: Option<String>,
+}
+
+impl Checkpoint {
+    pub fn of(incarnation: impl Into<String>) -> Self {
+        Self { incarnation: incarnation.into(), ..Self::default() }
+    }
+
+    /// Tells whether the change at `position` is already durable.
+    pub fn covers(&self, position: &Position) -> bool {
+        match self.shards.get(&position.shard) {
+            Some(ShardProgress::At(durable)) => position.sequence_number <= *durable,
+            Some(ShardProgress::Ended) => true,
+            None => false,
+        }
+    }
+
+    pub fn progress(&self, shard: &ShardId) -> Option<&ShardProgress> {
+        self.shards.get(shard)
+    }
+
+    pub fn shards(&self) -> impl Iterator<Item = (&ShardId, &ShardProgress)> {
+        self.shards.iter()
+    }
+
+    /// The stretches that were lost before we could read them.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// Moves forward to `position`.
+    pub fn advance(&mut self, position: &Position) {
+        debug_assert!(!self.covers(position), "a checkpoint only moves forward");
+        match self.shards.get_mut(&position.shard) {
+            Some(progress) => *progress = ShardProgress::At(position.sequence_number.clone()),
+            None => {
+                self.shards.insert(position.shard.clone(), ShardProgress::At(position.sequence_number.clone()));
+            }
+        }
+    }
+
+    /// Notes that all of a closed shard is durable.
+    pub fn end(&mut self, shard: &ShardId) {
+        self.shards.insert(shard.clone(), ShardProgress::Ended);
+    }
+
+    /// Notes that records of a shard were lost to the stream's retention.
+    pub fn record_gap(&mut self, gap: Gap) {
+        self.gaps.push(gap);
+    }
+
+    /// Forgets an ended shard that the stream no longer lists, so that a checkpoint does not grow for ever.
+    pub fn forget(&mut self, shard: &ShardId) {
+        debug_assert_eq!(self.shards.get(shard), Some(&ShardProgress::Ended), "only an ended shard is forgotten");
+        self.shards.remove(shard);
+    }
+
+    /// The canonical text stored in the table: equal checkpoints have equal text.
+    pub fn to_text(&self) -> String {
+        let shards = self.shards.iter().map(|(shard, progress)| {
+            let text = match progress {
+                ShardProgress::At(sequence_number) => sequence_number.as_str(),
+                ShardProgress::Ended => END,
+            };
+            (shard.as_str().to_owned(), text.to_owned())
+        });
+        let stored =
+            Stored { incarnation: self.incarnation.clone(), shards: shards.collect(), gaps: self.gaps.clone() };
+        serde_json::to_string(&stored).expect("a map of strings serialises")
+    }
+
+    /// Reads what [`Checkpoint::to_text`] wrote.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let unreadable = || Error::new(ErrorKind::Unexpected, format!("read the table's checkpoint `{text}`"));
+        let stored: Stored = serde_json::from_str(text).map_err(|error| unreadable().with_source(error))?;
+        let mut shards = BTreeMap::new();
+        for (shard, position) in &stored.shards {
+            let progress = match position.as_str() {
+                END => ShardProgress::Ended,
+                digits => ShardProgress::At(SequenceNumber::parse(digits).ok_or_else(unreadable)?),
+            };
+            shards.insert(ShardId::new(shard), progress);
+        }
+        Ok(Self { incarnation: stored.incarnation, shards, gaps: stored.gaps })
+    }
+}
+
+const END: &str = "END";
+
+/// The stored form. Its text is compared for equality by every committer of the table, so it changes only together with
+/// a version key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    incarnation: String,
+    shards: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<Gap>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(shard: &str, digits: &str) -> Position {
+        Position { shard: ShardId::new(shard), sequence_number: SequenceNumber::parse(digits).unwrap() }
+    }
+
+    #[test]
+    fn a_checkpoint_covers_what_it_advanced_over_and_nothing_else() {
+        let mut checkpoint = Checkpoint::of("stream");
+        checkpoint.advance(&position("a", "10"));
+        assert!(checkpoint.covers(&position("a", "9")));
+        assert!(checkpoint.covers(&position("a", "10")));
+        assert!(!checkpoint.covers(&position("a", "11")));
+        assert!(!checkpoint.covers(&position("b", "1")));
+    }
+
+    #[test]
+    fn an_ended_shard_is_covered_whole() {
+        let mut checkpoint = Checkpoint::of("stream");
+        checkpoint.end(&ShardId::new("a"));
+        assert!(checkpoint.covers(&position("a", "99999")));
+    }
+
+    #[test]
+    fn the_stored_text_is_pinned_and_reads_back() {
+        let mut checkpoint = Checkpoint::of("arn:stream");
+        checkpoint.advance(&position("b", "12"));
+        checkpoint.end(&ShardId::new("a"));
+        checkpoint.record_gap(Gap { shard: "a".into(), after: Some("3".into()) });
+        let text = checkpoint.to_text();
+        assert_eq!(
+            text,
+            r#"{"incarnation":"arn:stream","shards":{"a":"END","b":"12"},"gaps":[{"shard":"a","after":"3"}]}"#
+        );
+        assert_eq!(Checkpoint::from_text(&text).unwrap(), checkpoint);
+    }
+}

@@ -1,0 +1,30 @@
+//! Change stream → transform → table.
+//!
+//! A pipeline reads changes, transforms each, and commits rows **and** position together. What cannot be transformed
+//! goes to the dead letters before the position moves. Start at [`Pipeline::run`].
+
+mod accounting;
+mod batch;
+mod change;
+mod checkpoint;
+mod dead_letter;
+mod decode;
+mod error;
+mod pipeline;
+mod shape;
+mod sink;
+mod source;
+mod transform;
+
+pub use accounting::{Account, Accounts};
+pub use batch::{Batch, Delivery};
+pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
+pub use checkpoint::{Checkpoint, Gap, ShardProgress};
+pub use dead_letter::{DeadLetter, DeadLetterQueue, Step};
+pub use decode::{Changes, Decoded, Decoder};
+pub use error::{Error, ErrorKind, Result};
+pub use pipeline::Pipeline;
+pub use shape::{Mode, NewColumn, TableShape};
+pub use sink::Sink;
+pub use source::{Polled, Source};
+pub use transform::{Transformed, transform};

@@ -1,0 +1,109 @@
+//! The loop that everything else serves: poll, decode, transform, commit.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::accounting::Accounts;
+use crate::batch::{Batch, Delivery};
+use crate::dead_letter::DeadLetterQueue;
+use crate::decode::Decoder;
+use crate::error::Result;
+use crate::sink::Sink;
+use crate::source::{Polled, Source};
+use crate::transform::transform;
+
+/// A change stream kept applied to one table.
+pub struct Pipeline {
+    pub source: Box<dyn Source>,
+    pub sink: Box<dyn Sink>,
+    pub dead_letters: Box<dyn DeadLetterQueue>,
+    pub delivery: Delivery,
+    pub accounts: Arc<Accounts>,
+}
+
+impl Pipeline {
+    /// Runs until `shutdown`, until a source that has an end reaches it, or until it cannot go on.
+    ///
+    /// On an error nothing is repaired in place: what was not committed is dropped, and the next run reads it again
+    /// from the table's checkpoint.
+    pub async fn run(mut self, shutdown: &CancellationToken) -> Result<()> {
+        let checkpoint = self.sink.take_over().await?;
+        self.source.resume(&checkpoint).await?;
+        info!(incarnation = self.source.incarnation(), "reading");
+
+        let mut decoder = Decoder::new(self.sink.shape())?;
+        let mut batch = self.open_batch(checkpoint);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                () = batch.is_due(&self.delivery) => batch = self.commit(batch).await?,
+                polled = self.source.poll() => {
+                    let Some(polled) = polled? else { break };
+                    self.receive(polled, &mut decoder, &mut batch).await?;
+                    if batch.is_full(&self.delivery) {
+                        batch = self.commit(batch).await?;
+                    }
+                }
+            }
+        }
+        self.commit(batch).await?;
+        Ok(())
+    }
+
+    fn open_batch(&self, checkpoint: crate::Checkpoint) -> Batch {
+        let mut batch = Batch::after(checkpoint);
+        if batch.to.incarnation.is_empty() {
+            batch.to.incarnation = self.source.incarnation().to_owned();
+        }
+        batch
+    }
+
+    /// Decodes what was polled into `batch`. Columns for new attributes are added to the table first.
+    async fn receive(&mut self, polled: Polled, decoder: &mut Decoder, batch: &mut Batch) -> Result<()> {
+        let new_columns = decoder.new_columns(&polled.records);
+        if !new_columns.is_empty() {
+            self.sink.add_columns(&new_columns).await?;
+            info!(columns = new_columns.len(), "added columns");
+            *decoder = Decoder::new(self.sink.shape())?;
+        }
+        let decoded = tokio::task::block_in_place(|| decoder.decode(&polled.records));
+        let received = polled.records.len() as u64;
+        batch.push(polled, decoded);
+
+        let caught_up = batch.is_empty().then_some(batch.complete_up_to).flatten();
+        self.accounts.update(|account| {
+            account.received += received;
+            account.in_flight += received;
+            account.complete_up_to = caught_up.or(account.complete_up_to);
+        });
+        Ok(())
+    }
+
+    /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
+    async fn commit(&mut self, batch: Batch) -> Result<Batch> {
+        if batch.is_empty() {
+            return Ok(batch);
+        }
+        self.dead_letters.send(&batch.rejected).await?;
+        let shape = self.sink.shape();
+        let transformed = tokio::task::block_in_place(|| transform(shape, batch.changes));
+        self.sink.commit(transformed.changes, &batch.from, &batch.to).await?;
+
+        let rejected = batch.rejected.len() as u64;
+        self.accounts.update(|account| {
+            account.in_flight -= batch.received as u64;
+            account.upserted += transformed.upserted as u64;
+            account.deleted += transformed.deleted as u64;
+            account.superseded += transformed.superseded as u64;
+            account.rejected += rejected;
+            account.commits += 1;
+            account.gaps = batch.to.gaps().len() as u64;
+            account.complete_up_to = batch.complete_up_to.or(account.complete_up_to);
+        });
+        debug!(received = batch.received, rejected, "committed");
+        Ok(Batch::after(batch.to))
+    }
+}

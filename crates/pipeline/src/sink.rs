@@ -1,0 +1,25 @@
+//! Where rows go: a table that stores, with the rows, how far the stream was applied.
+
+use async_trait::async_trait;
+use lake::RowChanges;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
+use crate::shape::{NewColumn, TableShape};
+
+#[async_trait]
+pub trait Sink: Send {
+    /// Takes over the table and gives the checkpoint stored in it; an empty one before the first commit. From here on
+    /// no writer that was there before can commit.
+    async fn take_over(&mut self) -> Result<Checkpoint>;
+
+    /// The columns that rows must have.
+    fn shape(&self) -> &TableShape;
+
+    /// Adds optional columns at the end of the table.
+    async fn add_columns(&mut self, columns: &[NewColumn]) -> Result<()>;
+
+    /// Makes `changes` and the checkpoint `to` visible in one snapshot, or neither. `Fenced` if the table's checkpoint
+    /// is no longer `from`.
+    async fn commit(&mut self, changes: RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<()>;
+}
