@@ -1,5 +1,11 @@
 //! Who calls, and from where.
 
+/// The account of everyone whose access key does not name another one.
+pub const DEFAULT_ACCOUNT_ID: &str = "000000000000";
+
+/// The region of requests that name none, because they are unsigned.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
 /// The principal behind an access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -8,6 +14,36 @@ pub struct Identity {
     /// `arn:aws:iam::000000000000:user/NAME`, or `…:root` for the administrator.
     pub arn: String,
     pub is_administrator: bool,
+}
+
+impl Identity {
+    /// The administrator of an account.
+    pub fn administrator(account_id: &str) -> Self {
+        Self { account_id: account_id.into(), arn: format!("arn:aws:iam::{account_id}:root"), is_administrator: true }
+    }
+
+    /// The user `name` of the default account.
+    pub fn user(name: &str) -> Self {
+        Self {
+            account_id: DEFAULT_ACCOUNT_ID.into(),
+            arn: format!("arn:aws:iam::{DEFAULT_ACCOUNT_ID}:user/{name}"),
+            is_administrator: false,
+        }
+    }
+
+    /// Whom an access key stands for where any key is accepted: twelve digits are the administrator of that account,
+    /// `test` and `dev` the administrator of the default one, everything else is the user of that name.
+    ///
+    /// `None` where the key cannot be a user's name and so would make a broken ARN.
+    pub fn of_access_key(access_key_id: &str) -> Option<Self> {
+        let is_account_id = access_key_id.len() == 12 && access_key_id.bytes().all(|byte| byte.is_ascii_digit());
+        match access_key_id {
+            "test" | "dev" => Some(Self::administrator(DEFAULT_ACCOUNT_ID)),
+            account_id if is_account_id => Some(Self::administrator(account_id)),
+            name if is_user_name(name) => Some(Self::user(name)),
+            _ => None,
+        }
+    }
 }
 
 /// What every operation knows of the request besides its body.
@@ -19,4 +55,29 @@ pub struct Caller {
     /// Host and port as the client wrote them, for URLs in answers.
     pub host: String,
     pub request_id: String,
+}
+
+/// Tells whether IAM would take `name` for a user, a length of up to an access key's 128 aside.
+fn is_user_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_key_names_its_principal() {
+        let arn = |key| Identity::of_access_key(key).map(|identity| (identity.arn, identity.is_administrator));
+        let root = ("arn:aws:iam::000000000000:root".to_owned(), true);
+        assert_eq!(arn("test"), Some(root.clone()));
+        assert_eq!(arn("dev"), Some(root));
+        assert_eq!(arn("111122223333"), Some(("arn:aws:iam::111122223333:root".to_owned(), true)));
+        assert_eq!(arn("analyst"), Some(("arn:aws:iam::000000000000:user/analyst".to_owned(), false)));
+        assert_eq!(arn("11112222333"), Some(("arn:aws:iam::000000000000:user/11112222333".to_owned(), false)));
+        for broken in ["", "a/b", "a:b", "ключ", "a b", &"a".repeat(129)] {
+            assert_eq!(arn(broken), None, "{broken}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::{AwsError, Caller};
+use crate::{AwsError, Caller, Form};
 
 /// A response body that may be streamed.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -42,7 +42,23 @@ pub trait RestService: Send + Sync {
     async fn call(&self, caller: &Caller, request: Request<Bytes>) -> Response<Bytes>;
 }
 
+/// A service of the query protocol, form in and XML out: STS, IAM.
+#[async_trait]
+pub trait QueryService: Send + Sync {
+    /// The `Version` that clients send along: `2011-06-15`. It tells services apart where nothing is signed.
+    fn version(&self) -> &'static str;
+
+    /// The `xmlns` of answers: `https://sts.amazonaws.com/doc/2011-06-15/`.
+    fn xml_namespace(&self) -> &'static str;
+
+    /// Answers one action with the XML that stands inside `<{action}Result>`. An unknown action is `InvalidAction`.
+    async fn call(&self, caller: &Caller, action: &str, form: &Form) -> Result<String, AwsError>;
+}
+
 /// A service whose bodies are streams and which authenticates by itself: S3.
+///
+/// Where the gateway takes any key ([`crate::Authentication::Dev`]), the request carries the [`Caller`] that it named
+/// as an extension.
 #[async_trait]
 pub trait StreamingService: Send + Sync {
     async fn call(&self, request: Request<hyper::body::Incoming>) -> Response<Body>;

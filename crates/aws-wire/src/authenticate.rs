@@ -1,0 +1,61 @@
+//! Decides who a caller is.
+
+use std::{sync::Arc, time::SystemTime};
+
+use http::request::Parts;
+use subtle::ConstantTimeEq as _;
+
+use crate::{AccessKey, DEFAULT_ACCOUNT_ID, Identity, KeyStore, credential::Presented, denial::Denial, signature};
+
+/// How callers prove who they are.
+#[derive(Clone)]
+pub enum Authentication {
+    /// Any access key is taken at its word, whatever the signature: see [`Identity::of_access_key`]. An Iceberg client
+    /// that signs nothing is the administrator.
+    Dev,
+    /// Signatures are verified against known keys, and unsigned requests are refused.
+    Strict(Arc<dyn KeyStore>),
+}
+
+impl Authentication {
+    /// The identity behind a request to a buffered service. `body` is as it was sent, still compressed.
+    pub(crate) fn identify(
+        &self,
+        parts: &Parts,
+        presented: Option<&Presented>,
+        is_iceberg: bool,
+        now: SystemTime,
+        body: &[u8],
+    ) -> Result<Identity, Denial> {
+        match (self, presented) {
+            (Self::Dev, None) if is_iceberg => Ok(Identity::administrator(DEFAULT_ACCOUNT_ID)),
+            (_, None) => Err(Denial::Unsigned),
+            (Self::Dev, Some(presented)) => {
+                Identity::of_access_key(&presented.credential.access_key_id).ok_or(Denial::UnknownKey)
+            }
+            (Self::Strict(keys), Some(presented)) => {
+                let key = keys.find(&presented.credential.access_key_id).ok_or(Denial::UnknownKey)?;
+                check_session_token(presented, &key)?;
+                signature::verify(parts, presented, &key, now, body)?;
+                Ok(key.identity)
+            }
+        }
+    }
+
+    /// The identity that a caller claims, where that is enough; `None` where the service verifies it, or nothing is claimed.
+    pub(crate) fn take_at_word(&self, presented: Option<&Presented>) -> Result<Option<Identity>, Denial> {
+        match (self, presented) {
+            (Self::Dev, Some(presented)) => {
+                Identity::of_access_key(&presented.credential.access_key_id).map(Some).ok_or(Denial::UnknownKey)
+            }
+            (Self::Dev, None) | (Self::Strict(_), _) => Ok(None),
+        }
+    }
+}
+
+/// Refuses a token where none belongs, as well as a wrong or missing one.
+fn check_session_token(presented: &Presented, key: &AccessKey) -> Result<(), Denial> {
+    let given = presented.session_token.as_deref().unwrap_or_default();
+    let expected = key.session_token.as_deref().unwrap_or_default();
+    if given.as_bytes().ct_eq(expected.as_bytes()).into() { Ok(()) } else { Err(Denial::UnknownKey) }
+}

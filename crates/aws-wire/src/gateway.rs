@@ -1,0 +1,163 @@
+//! The way of a request: from its head to the service it is meant for, and back.
+
+use std::sync::Arc;
+
+use ambient::Ambient;
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error};
+
+use crate::{
+    Authentication, AwsError, Body, Caller, DEFAULT_REGION, Form, Identity, JsonService, QueryService, RestService,
+    StreamingService, body,
+    credential::{Malformed, Presented},
+    denial::Denial,
+    dispatch::{Dispatched, Services, Target},
+    front, health, json,
+    protocol::Protocol,
+    query,
+    sts::Sts,
+};
+
+/// One port for all services. Build it with the services it is to serve, then call [`Gateway::serve`].
+pub struct Gateway {
+    ambient: Ambient,
+    authentication: Authentication,
+    services: Services,
+    /// Calls run to their end even if the client hangs up, so that no operation stops halfway.
+    pub(crate) calls: TaskTracker,
+}
+
+impl Gateway {
+    /// A gateway that knows who its callers are: it serves STS and nothing else yet.
+    pub fn new(ambient: Ambient, authentication: Authentication) -> Self {
+        let gateway = Self { ambient, authentication, services: Services::default(), calls: TaskTracker::new() };
+        gateway.query_service("sts", Arc::new(Sts))
+    }
+
+    /// Adds a service of a JSON protocol; several may share a scope and differ in their target prefix.
+    pub fn json_service(mut self, scope: &'static str, service: Arc<dyn JsonService>) -> Self {
+        self.services.json.entry(scope).or_default().push(service);
+        self
+    }
+
+    /// Adds a restJson1 service.
+    pub fn rest_service(mut self, scope: &'static str, service: Arc<dyn RestService>) -> Self {
+        self.services.rest.insert(scope, service);
+        self
+    }
+
+    /// Adds a service of the query protocol.
+    pub fn query_service(mut self, scope: &'static str, service: Arc<dyn QueryService>) -> Self {
+        self.services.query.insert(scope, service);
+        self
+    }
+
+    /// Serves an Iceberg REST catalog under `/iceberg/`, for clients that sign for `s3tables`, for `glue` or not at all.
+    pub fn iceberg(mut self, catalog: Arc<dyn RestService>) -> Self {
+        self.services.iceberg = Some(catalog);
+        self
+    }
+
+    /// Adds a service that reads its own streams; `s3` also gets whatever is unsigned and meant for nobody else.
+    pub fn streaming_service(mut self, scope: &'static str, service: Arc<dyn StreamingService>) -> Self {
+        self.services.streaming.insert(scope, service);
+        self
+    }
+
+    /// Answers one request. Whatever goes wrong becomes an error in the caller's protocol, a panic included.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let (parts, incoming) = request.into_parts();
+        let presented = Presented::find(&parts);
+        let scope = presented.as_ref().ok().and_then(Option::as_ref).map(|presented| &*presented.credential.service);
+        let Dispatched { protocol, target } = self.services.dispatch(&parts, scope);
+        let request_id = protocol.request_id(&self.ambient);
+
+        let gateway = self.clone();
+        let arrived = Arrived { parts, incoming, protocol, request_id: request_id.clone() };
+        let call = self.calls.spawn(async move { gateway.call(arrived, presented, target).await });
+        let outcome = call.await.unwrap_or_else(|stopped| {
+            error!(request_id, error = %stopped, "call did not end");
+            Err(protocol.internal_failure())
+        });
+
+        let mut response = outcome.unwrap_or_else(|error| {
+            debug!(request_id, code = %error.code, "refused");
+            protocol.error(&error, &request_id).map(whole)
+        });
+        protocol.stamp(response.headers_mut(), &request_id);
+        response
+    }
+
+    async fn call(
+        &self,
+        arrived: Arrived,
+        presented: Result<Option<Presented>, Malformed>,
+        target: Result<Target, AwsError>,
+    ) -> Result<Response<Body>, AwsError> {
+        let Arrived { mut parts, incoming, protocol, request_id } = arrived;
+        let denied = |denial: Denial| denial.spelled_for(&protocol);
+        front::check_size(&parts)?;
+        front::check_origin(&parts).map_err(denied)?;
+        let presented = presented.map_err(|Malformed(reason)| denied(Denial::Incomplete(reason)))?;
+        let caller = |identity: Identity, parts: &Parts| Caller {
+            identity,
+            region: presented.as_ref().map_or(DEFAULT_REGION, |presented| &presented.credential.region).to_owned(),
+            host: front::host(&parts.headers).unwrap_or_default().to_owned(),
+            request_id,
+        };
+
+        let target = match target? {
+            Target::Health => return Ok(health::health(&self.services.names()).map(whole)),
+            Target::Streaming(service) => {
+                if let Some(identity) = self.authentication.take_at_word(presented.as_ref()).map_err(denied)? {
+                    let caller = caller(identity, &parts);
+                    parts.extensions.insert(caller);
+                }
+                return Ok(service.call(Request::from_parts(parts, incoming)).await);
+            }
+            buffered => buffered,
+        };
+
+        let sent = body::read(incoming).await?;
+        let is_iceberg = protocol == Protocol::Iceberg;
+        let now = self.ambient.now();
+        let identity = self.authentication.identify(&parts, presented.as_ref(), is_iceberg, now, &sent);
+        let caller = caller(identity.map_err(denied)?, &parts);
+        let body = body::inflate(&mut parts.headers, sent).await?;
+        Ok(call_buffered(&caller, protocol, target, parts, body).await?.map(whole))
+    }
+}
+
+/// A request whose meaning is known.
+struct Arrived {
+    parts: Parts,
+    incoming: Incoming,
+    protocol: Protocol,
+    request_id: String,
+}
+
+async fn call_buffered(
+    caller: &Caller,
+    protocol: Protocol,
+    target: Target,
+    parts: Parts,
+    body: Bytes,
+) -> Result<Response<Bytes>, AwsError> {
+    match (target, protocol) {
+        (Target::Json { service, operation }, Protocol::Json(shape)) => {
+            json::check_content_type(&parts.headers)?;
+            Ok(shape.success(service.call(caller, &operation, body).await?))
+        }
+        (Target::Query(service), _) => query::call(service.as_ref(), caller, &Form::of(&parts, &body)).await,
+        (Target::Rest(service), _) => Ok(service.call(caller, Request::from_parts(parts, body)).await),
+        _ => unreachable!("JSON targets come with a JSON protocol, and the others are answered before"),
+    }
+}
+
+fn whole(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
