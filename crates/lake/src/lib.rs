@@ -2,6 +2,10 @@
 
 mod catalog;
 mod error;
+#[allow(dead_code, reason = "called by the committer")]
+mod key;
+#[allow(dead_code, reason = "called by the committer")]
+mod key_index;
 mod table_writer;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, StorageConfig, TableCreation};

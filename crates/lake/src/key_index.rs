@@ -1,0 +1,280 @@
+//! Where the live row of every key is: key hash → data file and position.
+//!
+//! It is a cache of the table, kept in a folder of its own: `slots` is the memory-mapped hash table, `file_list` names
+//! the data files, `header` says what state both are in. It is changed only after a confirmed commit and keeps no
+//! write-ahead log. Instead it is honest: it is marked dirty before the first byte changes and clean, with the snapshot
+//! it mirrors, after the last; what is not provably clean opens as empty and is rebuilt from the table.
+
+mod file_list;
+mod header;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use iceberg::spec::Struct;
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::key_index::file_list::FileList;
+use crate::key_index::header::{Header, State};
+use crate::key_index::slots::{Slot, SlotTable};
+
+/// A data file that holds live rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IndexedFile {
+    pub path: String,
+    pub spec_id: i32,
+    pub partition: Struct,
+}
+
+/// Where a row is. `file` is the index's own number, for [`KeyIndex::file`]; it holds until the next change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowPlace {
+    pub file: u32,
+    pub row: u64,
+}
+
+/// What one confirmed commit changed. No key is in it twice.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IndexUpdate {
+    pub new_files: Vec<IndexedFile>,
+    /// Key hash → (index into `new_files`, position in that file).
+    pub upserts: Vec<(u128, (u32, u64))>,
+    pub deletes: Vec<u128>,
+    /// The snapshot that the commit made.
+    pub marker: i64,
+}
+
+/// The index of one table. One process at a time has it open.
+pub(crate) struct KeyIndex {
+    dir: PathBuf,
+    table_uuid: Uuid,
+    slots: SlotTable,
+    files: FileList,
+    /// `None` while dirty.
+    marker: Option<i64>,
+    /// Whether the disk has been told since opening that the index changes.
+    announced: bool,
+    _lock: File,
+}
+
+impl KeyIndex {
+    /// Opens the index in `dir`, which is made where it does not exist. One that is dirty, damaged, of another version
+    /// or of another table opens as empty. `Transient` where somebody else has it open.
+    pub(crate) fn open(dir: &Path, table_uuid: Uuid) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(|error| failed("make the folder of", dir, error))?;
+        let lock = lock(dir)?;
+        let opened = match Self::open_clean(dir, table_uuid) {
+            Ok(opened) => opened,
+            // A file that cannot be read is worth as much as one that is not there.
+            Err(error) => {
+                tracing::debug!(dir = %dir.display(), %error, "key index is not usable");
+                None
+            }
+        };
+        let (slots, files, marker) = match opened {
+            Some((slots, files, marker)) => (slots, files, Some(marker)),
+            None => {
+                let (slots, files) = create_empty(dir).map_err(|error| failed("create", dir, error))?;
+                (slots, files, None)
+            }
+        };
+        Ok(Self { dir: dir.to_owned(), table_uuid, slots, files, marker, announced: false, _lock: lock })
+    }
+
+    /// The snapshot that the index mirrors; `None` where it must be rebuilt.
+    pub(crate) fn marker(&self) -> Option<i64> {
+        self.marker
+    }
+
+    /// Finds the live row of each key.
+    pub(crate) fn locate(&self, keys: &[u128]) -> Vec<Option<RowPlace>> {
+        let mut places = vec![None; keys.len()];
+        self.slots.find_each(keys, |index, slot| {
+            places[index] = Some(RowPlace { file: slot.file, row: u64::from(slot.row) });
+        });
+        places
+    }
+
+    /// The file of a [`RowPlace`] found since the last change.
+    pub(crate) fn file(&self, id: u32) -> &IndexedFile {
+        self.files.get(id).expect("a slot names a file of the list: checked when the index was opened")
+    }
+
+    /// How many keys have a live row.
+    pub(crate) fn len(&self) -> u64 {
+        self.slots.len()
+    }
+
+    /// Takes over what a confirmed commit changed. After an error the index is dirty and has no marker.
+    pub(crate) fn apply(&mut self, update: IndexUpdate) -> Result<()> {
+        self.require_clean()?;
+        self.extend(update.new_files, update.upserts, &update.deletes)?;
+        self.seal(update.marker)
+    }
+
+    /// Moves to a snapshot that changed no row.
+    pub(crate) fn set_marker(&mut self, snapshot_id: i64) -> Result<()> {
+        self.require_clean()?;
+        self.seal(snapshot_id)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        self.mark_dirty()?;
+        let (slots, files) = create_empty(&self.dir).map_err(|error| failed("clear", &self.dir, error))?;
+        (self.slots, self.files) = (slots, files);
+        Ok(())
+    }
+
+    /// Adds and removes keys and leaves the index dirty, so that a rebuild can call it many times before it seals.
+    /// Gives the number of upserted keys that were there before.
+    pub(crate) fn extend(
+        &mut self,
+        new_files: Vec<IndexedFile>,
+        mut upserts: Vec<(u128, (u32, u64))>,
+        deletes: &[u128],
+    ) -> Result<u64> {
+        self.mark_dirty()?;
+        self.change(new_files, &mut upserts, deletes).map_err(|error| failed("change", &self.dir, error))
+    }
+
+    /// Declares the index to mirror `snapshot_id`.
+    pub(crate) fn seal(&mut self, snapshot_id: i64) -> Result<()> {
+        self.write_header(State::Clean { marker: snapshot_id })?;
+        self.marker = Some(snapshot_id);
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        new_files: Vec<IndexedFile>,
+        upserts: &mut [(u128, (u32, u64))],
+        deletes: &[u128],
+    ) -> io::Result<u64> {
+        let ids = self.files.add(new_files)?;
+        // Slots lie in hash order, so sorted keys walk through memory once.
+        upserts.sort_unstable_by_key(|(hash, _)| *hash);
+        let mut replaced = 0;
+        for &(hash, (file, row)) in &*upserts {
+            let row = u32::try_from(row).map_err(|_| io::Error::other("a data file of more than 2^32 rows"))?;
+            self.slots.make_room(&self.dir)?;
+            let file = ids[file as usize];
+            if let Some(old) = self.slots.put(hash, Slot { file, row }) {
+                self.files.release_row(old.file);
+                replaced += 1;
+            }
+            self.files.retain_row(file);
+        }
+        for &hash in deletes {
+            if let Some(old) = self.slots.remove(hash) {
+                self.files.release_row(old.file);
+            }
+        }
+        self.files.forget_unused()?;
+        Ok(replaced)
+    }
+
+    fn open_clean(dir: &Path, table_uuid: Uuid) -> io::Result<Option<(SlotTable, FileList, i64)>> {
+        let Some((slots, header)) = SlotTable::open(dir)? else { return Ok(None) };
+        let State::Clean { marker } = header.state else { return Ok(None) };
+        if header.table_uuid != table_uuid || !header.survived_since_written() {
+            return Ok(None);
+        }
+        let Some(mut files) = FileList::open(dir, header.file_list_bytes)? else { return Ok(None) };
+        let mut key_count = 0;
+        for slot in slots.iter() {
+            if files.get(slot.file).is_none() {
+                return Ok(None);
+            }
+            files.retain_row(slot.file);
+            key_count += 1;
+        }
+        Ok((key_count == header.key_count).then_some((slots, files, marker)))
+    }
+
+    fn require_clean(&self) -> Result<()> {
+        match self.marker {
+            Some(_) => Ok(()),
+            None => Err(Error::new(ErrorKind::Unexpected, format!("change dirty key index {}", self.dir.display()))),
+        }
+    }
+
+    fn mark_dirty(&mut self) -> Result<()> {
+        self.marker = None;
+        self.write_header(State::Dirty)?;
+        if !self.announced {
+            // What the disk holds may say "clean and synced" from the last time: it must stop saying so before any
+            // page of the table can reach it. Afterwards it says "of this boot", which a power loss refutes.
+            self.slots.sync_header().map_err(|error| failed("sync", &self.dir, error))?;
+            self.announced = true;
+        }
+        Ok(())
+    }
+
+    fn write_header(&self, state: State) -> Result<()> {
+        self.slots.write_header(&self.header(state)).map_err(|error| failed("write the state of", &self.dir, error))
+    }
+
+    fn header(&self, state: State) -> Header {
+        Header {
+            table_uuid: self.table_uuid,
+            state,
+            capacity: self.slots.capacity(),
+            key_count: self.slots.len(),
+            file_list_bytes: self.files.byte_count(),
+            boot_id: header::boot_id(),
+            is_synced: false,
+        }
+    }
+
+    /// Makes a clean index outlast a power loss.
+    fn sync(&self) -> io::Result<()> {
+        let Some(marker) = self.marker else { return Ok(()) };
+        self.slots.sync()?;
+        self.files.sync()?;
+        let header = Header { is_synced: true, ..self.header(State::Clean { marker }) };
+        self.slots.write_header(&header)?;
+        self.slots.sync_header()
+    }
+}
+
+impl Drop for KeyIndex {
+    fn drop(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::debug!(dir = %self.dir.display(), %error, "key index could not be synced");
+        }
+    }
+}
+
+/// Two writers of one memory-mapped file would each destroy what the other wrote.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|error| failed("open the lock of", dir, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Transient, format!("open key index {}: it is in use", dir.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(failed("lock", dir, error)),
+    }
+}
+
+fn create_empty(dir: &Path) -> io::Result<(SlotTable, FileList)> {
+    Ok((SlotTable::create_empty(dir)?, FileList::create(dir)?))
+}
+
+fn failed(doing: &str, dir: &Path, error: io::Error) -> Error {
+    let message = format!("{doing} key index {}", dir.display());
+    // A full disk may have room again: the index is rebuilt then.
+    Error::new(ErrorKind::Transient, message).with_source(error)
+}
