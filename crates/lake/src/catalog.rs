@@ -1,20 +1,38 @@
 //! Client of an Iceberg REST catalog: Amazon S3 Tables, Glue, or any other that speaks the protocol.
+//!
+//! `rest` knows addresses and answers, `transport` sends and signs.
 
-use std::sync::Arc;
+mod rest;
+mod transport;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 
 use ambient::Ambient;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use bytes::Bytes;
+use futures::FutureExt;
+use http::Method;
+use iceberg::spec::{Schema, SortOrder, TableMetadata, UnboundPartitionSpec};
 use iceberg::table::Table;
-use iceberg::{NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, Runtime, TableIdent};
+use iceberg_catalog_rest::{
+    CreateNamespaceRequest, CreateTableRequest, ListNamespaceResponse, ListTablesResponse, LoadTableResult,
+};
 use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
 
+pub use crate::catalog::transport::{Transport, TransportError};
+
+use crate::catalog::rest::{Rest, read_body};
+use crate::catalog::transport::HttpTransport;
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{Reload, StorageConfig, Stores, Vended, file_io};
 
 /// How to reach a catalog.
 #[derive(Clone)]
 pub struct CatalogConfig {
-    /// `https://s3tables.us-east-1.amazonaws.com/iceberg`, without `/v1`.
+    /// `https://s3tables.us-east-1.amazonaws.com/iceberg`, with or without `/v1`.
     pub uri: String,
     /// The table bucket's ARN, or what the catalog calls a warehouse.
     pub warehouse: Option<String>,
@@ -30,22 +48,15 @@ pub struct Signing {
     pub service: String,
 }
 
-/// How to reach the objects of a table. What the catalog vends with a table comes first, then this.
-#[derive(Clone, Default)]
-pub struct StorageConfig {
-    pub credentials: Option<SharedCredentialsProvider>,
-    pub region: Option<String>,
-    /// An S3 endpoint other than AWS's.
-    pub endpoint: Option<String>,
-    /// Opens a bucket in this process rather than over the network: `dev` hands in the local warehouse's own store.
-    pub local: Option<Arc<dyn Fn(&str) -> Option<Arc<dyn ObjectStore>> + Send + Sync>>,
-}
-
 /// A connected catalog. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
-    config: CatalogConfig,
-    ambient: Ambient,
+    connected: Arc<Connected>,
+}
+
+struct Connected {
+    rest: Rest,
+    stores: Arc<Stores>,
 }
 
 /// A table to create. Field ids are assigned by the catalog: read them from the table that comes back.
@@ -54,39 +65,184 @@ pub struct TableCreation {
     pub schema: Schema,
     pub partition_spec: Option<UnboundPartitionSpec>,
     pub sort_order: Option<SortOrder>,
-    pub properties: std::collections::HashMap<String, String>,
+    pub properties: HashMap<String, String>,
 }
+
+/// The answer to `GET v1/config`.
+#[derive(Deserialize)]
+struct ConfigAnswer {
+    #[serde(default)]
+    defaults: HashMap<String, String>,
+    #[serde(default)]
+    overrides: HashMap<String, String>,
+}
+
+/// Pages of a list that are read; a catalog that gives more is taken for one that never ends.
+const LIST_PAGES_MAX: usize = 1_000;
 
 impl Catalog {
     /// Asks for the catalog's configuration (`GET v1/config`).
     pub async fn connect(config: CatalogConfig, ambient: Ambient) -> Result<Self> {
-        Ok(Self { config, ambient })
+        let transport = HttpTransport::new(config.signing.clone(), ambient.clone())?;
+        Self::connect_through(Arc::new(transport), config, ambient).await
+    }
+
+    /// Connects through a transport of the caller's. It signs, if anybody does.
+    pub async fn connect_through(
+        transport: Arc<dyn Transport>,
+        config: CatalogConfig,
+        ambient: Ambient,
+    ) -> Result<Self> {
+        let mut rest = Rest { transport, base: Rest::base_of(&config.uri), prefix: None, ambient: ambient.clone() };
+        let answer: ConfigAnswer = rest.get(&rest.config_url(config.warehouse.as_deref())).await?;
+        let setting = |name: &str| answer.overrides.get(name).or_else(|| answer.defaults.get(name));
+        rest.prefix = setting("prefix").map(|prefix| prefix.trim_matches('/').to_owned());
+        if let Some(uri) = answer.overrides.get("uri") {
+            rest.base = Rest::base_of(uri);
+        }
+
+        let mut storage = config.storage;
+        storage.region = storage.region.or(config.signing.map(|signing| signing.region));
+        Ok(Self { connected: Arc::new(Connected { rest, stores: Arc::new(Stores::new(storage, ambient)) }) })
     }
 
     pub async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {
-        Err(self.unbuilt())
+        let url = self.rest().namespaces_url();
+        let page = |answer: ListNamespaceResponse| (answer.namespaces, answer.next_page_token);
+        self.list(&url, page).await
     }
 
     /// Creates the namespace; one that exists already is left as it is.
-    pub async fn ensure_namespace(&self, _namespace: &NamespaceIdent) -> Result<()> {
-        Err(self.unbuilt())
+    pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+        let rest = self.rest();
+        let found: Result<serde_json::Value> = rest.get(&rest.namespace_url(namespace)).await;
+        match found {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let request = CreateNamespaceRequest { namespace: namespace.clone(), properties: HashMap::new() };
+        let created = rest.exchange(Method::POST, &rest.namespaces_url(), json(&request)?).await;
+        match created {
+            Ok(_) => Ok(()),
+            // Somebody else may have made it in between, or the answer to our own request was lost.
+            Err(error) => match rest.get::<serde_json::Value>(&rest.namespace_url(namespace)).await {
+                Ok(_) => Ok(()),
+                Err(_) => Err(error),
+            },
+        }
     }
 
-    pub async fn list_tables(&self, _namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        Err(self.unbuilt())
+    pub async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
+        let url = self.rest().tables_url(namespace);
+        let page = |answer: ListTablesResponse| (answer.identifiers, answer.next_page_token);
+        self.list(&url, page).await
     }
 
     /// Loads the table as it is now. `NotFound` where it does not exist.
-    pub async fn load_table(&self, _table: &TableIdent) -> Result<Table> {
-        Err(self.unbuilt())
+    pub async fn load_table(&self, table: &TableIdent) -> Result<Table> {
+        let loaded: LoadTableResult = self.rest().get(&self.rest().table_url(table)).await?;
+        self.open_table(table.clone(), loaded)
     }
 
-    pub async fn create_table(&self, _namespace: &NamespaceIdent, _creation: TableCreation) -> Result<Table> {
-        Err(self.unbuilt())
+    pub async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
+        self.rest().exists(&self.rest().table_url(table)).await
     }
 
-    fn unbuilt(&self) -> Error {
-        let _ = &self.ambient;
-        Error::new(ErrorKind::Unexpected, format!("reach catalog {}", self.config.uri))
+    /// Creates a table, empty. `Refused` where its name is taken.
+    pub async fn create_table(&self, namespace: &NamespaceIdent, creation: TableCreation) -> Result<Table> {
+        let table = TableIdent::new(namespace.clone(), creation.name.clone());
+        let request = CreateTableRequest {
+            name: creation.name,
+            location: None,
+            schema: creation.schema,
+            partition_spec: creation.partition_spec,
+            write_order: creation.sort_order,
+            stage_create: None,
+            properties: creation.properties,
+        };
+        let url = self.rest().tables_url(namespace);
+        let response = self.rest().exchange(Method::POST, &url, json(&request)?).await?;
+        self.open_table(table, read_body(&url, &response)?)
     }
+
+    /// Takes the table out of the catalog. Whether its files go too is up to the catalog.
+    pub async fn drop_table(&self, table: &TableIdent) -> Result<()> {
+        // S3 Tables drops nothing unless it may purge.
+        let url = format!("{}?purgeRequested=true", self.rest().table_url(table));
+        self.rest().exchange(Method::DELETE, &url, Bytes::new()).await?;
+        Ok(())
+    }
+
+    /// The store that serves `location`, such as `s3://bucket/key`. Where a catalog vends credentials with each table,
+    /// it serves that table only, and only once the table has been loaded.
+    pub fn store_for(&self, location: &str) -> Result<Arc<dyn ObjectStore>> {
+        self.connected.stores.locate(location).map(|(store, _)| store)
+    }
+
+    fn rest(&self) -> &Rest {
+        &self.connected.rest
+    }
+
+    async fn list<A, T>(&self, url: &str, page: impl Fn(A) -> (Vec<T>, Option<String>)) -> Result<Vec<T>>
+    where
+        A: serde::de::DeserializeOwned,
+    {
+        let mut all = Vec::new();
+        let mut page_url = url.to_owned();
+        for _ in 0..LIST_PAGES_MAX {
+            let (items, next) = page(self.rest().get(&page_url).await?);
+            all.extend(items);
+            match next.filter(|token| !token.is_empty()) {
+                Some(token) => page_url = format!("{url}?pageToken={}", rest::encoded(&token)),
+                None => return Ok(all),
+            }
+        }
+        Err(Error::new(ErrorKind::Unexpected, format!("list {url}, which gives page after page")))
+    }
+
+    fn open_table(&self, table: TableIdent, loaded: LoadTableResult) -> Result<Table> {
+        let location = loaded.metadata.location();
+        if let Some(vended) = Vended::of(location, loaded.config, loaded.storage_credentials) {
+            self.connected.stores.accept(location, vended, self.reload(&table))?;
+        }
+        self.table(table, loaded.metadata, loaded.metadata_location)
+    }
+
+    fn table(&self, table: TableIdent, metadata: TableMetadata, location: Option<String>) -> Result<Table> {
+        let name = table.to_string();
+        let mut builder = Table::builder()
+            .identifier(table)
+            .file_io(file_io(self.connected.stores.clone()))
+            .metadata(metadata)
+            .runtime(Runtime::current())
+            .disable_cache();
+        if let Some(location) = location {
+            builder = builder.metadata_location(location);
+        }
+        builder.build().map_err(|error| Error::from_iceberg(format!("open table {name}"), error))
+    }
+
+    /// Renews what is vended with `table`, as long as the catalog is in use.
+    fn reload(&self, table: &TableIdent) -> Reload {
+        let connected: Weak<Connected> = Arc::downgrade(&self.connected);
+        let table = table.clone();
+        Arc::new(move || {
+            let catalog = connected.upgrade().map(|connected| Catalog { connected });
+            let table = table.clone();
+            async move {
+                match catalog {
+                    Some(catalog) => catalog.load_table(&table).await.map(|_| ()),
+                    None => Err(Error::new(ErrorKind::Unexpected, "renew credentials of a catalog that is closed")),
+                }
+            }
+            .boxed()
+        })
+    }
+}
+
+fn json(request: &impl Serialize) -> Result<Bytes> {
+    let body = serde_json::to_vec(request);
+    let body = body.map_err(|error| Error::new(ErrorKind::Unexpected, "write a catalog request").with_source(error))?;
+    Ok(body.into())
 }

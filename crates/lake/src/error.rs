@@ -36,6 +36,17 @@ impl Error {
         self
     }
 
+    /// What `error` of the iceberg crate means here, while we were doing what `message` says.
+    pub(crate) fn from_iceberg(message: impl Into<String>, error: iceberg::Error) -> Self {
+        let kind = match error.kind() {
+            _ if error.retryable() => ErrorKind::Transient,
+            iceberg::ErrorKind::TableNotFound | iceberg::ErrorKind::NamespaceNotFound => ErrorKind::NotFound,
+            iceberg::ErrorKind::FeatureUnsupported => ErrorKind::Refused,
+            _ => ErrorKind::Unexpected,
+        };
+        Self::new(kind, message).with_source(error)
+    }
+
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

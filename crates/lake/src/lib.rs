@@ -1,5 +1,6 @@
 //! Iceberg tables: catalog client, write, key index, commit, scan, maintain. An AWS client.
 
+mod backoff;
 mod catalog;
 #[allow(dead_code, reason = "called by the committer")]
 mod column_bounds;
@@ -10,11 +11,13 @@ mod error;
 mod key;
 #[allow(dead_code, reason = "called by the committer")]
 mod key_index;
+mod storage;
 mod table_writer;
 #[cfg(test)]
 #[allow(dead_code, reason = "called by tests to come")]
 mod test_table;
 
-pub use catalog::{Catalog, CatalogConfig, Signing, StorageConfig, TableCreation};
+pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use error::{Error, ErrorKind, Result};
+pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, RowChanges, TableWriter, WriterOptions};
