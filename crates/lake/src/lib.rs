@@ -12,6 +12,7 @@ mod key;
 #[allow(dead_code, reason = "called by the committer")]
 mod key_index;
 mod storage;
+mod scan;
 mod table_writer;
 #[cfg(test)]
 #[allow(dead_code, reason = "called by tests to come")]
@@ -20,4 +21,5 @@ mod test_table;
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use error::{Error, ErrorKind, Result};
 pub use storage::{OpenBucket, StorageConfig};
+pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use table_writer::{ColumnAddition, RowChanges, TableWriter, WriterOptions};

@@ -1,0 +1,138 @@
+//! Reads a table through DataFusion: one snapshot, its deletes applied, columns found by field id.
+//!
+//! `snapshot_files` lists what the snapshot holds, `prune` and `bounds` drop what a filter cannot match, `deletes` turns
+//! position deletes into row selections, `by_id` and `align` fit a file's columns to the table's, `execution` packs the
+//! files into DataFusion's own Parquet scan. `cache` keeps what never changes: manifests, delete bitmaps, footers.
+
+mod align;
+mod bounds;
+mod by_id;
+mod cache;
+mod deletes;
+mod execution;
+mod location;
+mod prune;
+mod schema;
+mod snapshot_files;
+mod statistics;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use iceberg::spec::SnapshotRef;
+use iceberg::table::Table;
+use object_store::ObjectStore;
+
+use crate::error::{Error, ErrorKind, Result};
+pub use crate::scan::cache::ScanCache;
+
+/// Opens the object store that holds a location (`s3://bucket/…`, `file:///…`).
+pub type OpenStore = Arc<dyn Fn(&str) -> Result<Arc<dyn ObjectStore>> + Send + Sync>;
+
+/// One snapshot of a table, for DataFusion to read.
+#[derive(Clone)]
+pub struct LakeTable {
+    table: Table,
+    /// `None` where the table has no snapshot yet: it has no rows.
+    snapshot: Option<SnapshotRef>,
+    columns: Arc<schema::Columns>,
+    open_store: OpenStore,
+    cache: Arc<ScanCache>,
+}
+
+impl LakeTable {
+    /// The table as `table` holds it: its current snapshot and schema.
+    pub fn new(table: Table, open_store: OpenStore, cache: Arc<ScanCache>) -> Result<Self> {
+        let snapshot = table.metadata().current_snapshot().cloned();
+        let columns = Arc::new(schema::Columns::new(table.metadata().current_schema())?);
+        Ok(Self { table, snapshot, columns, open_store, cache })
+    }
+
+    /// The same table at another of its snapshots, under the schema of that time.
+    pub fn at_snapshot(&self, snapshot_id: i64) -> Result<Self> {
+        let snapshot = self.table.metadata().snapshot_by_id(snapshot_id).cloned();
+        let Some(snapshot) = snapshot else {
+            let message = format!("find snapshot {snapshot_id} of {}: it does not exist or has expired", self.name());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let schema = snapshot.schema(self.table.metadata()).map_err(|error| self.unreadable("schema", error))?;
+        let columns = Arc::new(schema::Columns::new(&schema)?);
+        Ok(Self { snapshot: Some(snapshot), columns, ..self.clone() })
+    }
+
+    /// The same table as it was at `timestamp_ms`: the snapshot that was current then.
+    pub fn at_time(&self, timestamp_ms: i64) -> Result<Self> {
+        let history = self.table.metadata().history();
+        let current = history.iter().rev().find(|entry| entry.timestamp_ms() <= timestamp_ms);
+        let Some(entry) = current else {
+            let message = format!("find a snapshot of {} at or before {timestamp_ms} ms", self.name());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        self.at_snapshot(entry.snapshot_id)
+    }
+
+    /// The snapshot this reads; `None` where the table has none.
+    pub fn snapshot(&self) -> Option<&SnapshotRef> {
+        self.snapshot.as_ref()
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn name(&self) -> String {
+        self.table.identifier().to_string()
+    }
+
+    fn unreadable(&self, what: &str, error: iceberg::Error) -> Error {
+        Error::new(ErrorKind::Unexpected, format!("read {what} of {}", self.name())).with_source(error)
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.columns.arrow.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Every filter is a hint only. If one were `Exact`, a LIMIT would reach the Parquet reader together with it, and
+    /// the reader's short cut for that case forgets which rows are deleted.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let predicate = prune::Predicate::new(state, &self.columns, filters)?;
+        let files = self.plan(&predicate).await.map_err(|error| DataFusionError::External(error.into()))?;
+        self.execute(state, files, projection, limit).await
+    }
+}
+
+impl std::fmt::Debug for LakeTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let snapshot_id = self.snapshot.as_ref().map(|snapshot| snapshot.snapshot_id());
+        f.debug_struct("LakeTable").field("table", &self.name()).field("snapshot_id", &snapshot_id).finish()
+    }
+}

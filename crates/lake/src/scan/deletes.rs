@@ -1,0 +1,223 @@
+//! Position deletes: which rows of which data file are gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, StringArray};
+use arrow::datatypes::Int64Type;
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use iceberg::spec::{Datum, ManifestEntryRef, PrimitiveLiteral};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::async_reader::ParquetObjectReader;
+use parquet::file::metadata::RowGroupMetaData;
+use roaring::RoaringBitmap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::scan::LakeTable;
+use crate::scan::location::Location;
+use crate::scan::snapshot_files::CONCURRENT_READS;
+
+/// Reserved field id of `file_path` in position-delete files.
+const FILE_PATH_ID: i32 = 2_147_483_546;
+
+/// A position-delete file: the deleted rows by the path of the data file they are in.
+pub(super) struct DeleteFile {
+    rows: HashMap<String, Arc<RoaringBitmap>>,
+}
+
+/// The deleted rows of each of `data`; `None` where there are none.
+///
+/// A delete file applies to the data files it names, unless they were written after it.
+pub(super) async fn deleted_rows(
+    table: &LakeTable,
+    data: &[ManifestEntryRef],
+    deletes: &[ManifestEntryRef],
+) -> Result<Vec<Option<Arc<RoaringBitmap>>>> {
+    let paths = data.iter().enumerate().map(|(index, entry)| (entry.file_path(), index)).collect::<HashMap<_, _>>();
+    let mut sorted_paths: Vec<&str> = paths.keys().copied().collect();
+    sorted_paths.sort_unstable();
+    let mut reads = Vec::new();
+    for delete in deletes {
+        if may_touch(delete, &paths, &sorted_paths) {
+            reads.push(async { Ok::<_, Error>((sequence_number(delete)?, table.delete_file(delete).await?)) });
+        }
+    }
+    let loaded: Vec<(i64, Arc<DeleteFile>)> = stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?;
+
+    let mut deleted: Vec<Option<Arc<RoaringBitmap>>> = vec![None; data.len()];
+    for (delete_sequence_number, delete) in &loaded {
+        for (path, rows) in &delete.rows {
+            let Some(&index) = paths.get(path.as_str()) else { continue };
+            if sequence_number(&data[index])? > *delete_sequence_number {
+                continue;
+            }
+            match &mut deleted[index] {
+                Some(all) => *Arc::make_mut(all) |= rows.as_ref(),
+                none => *none = Some(rows.clone()),
+            }
+        }
+    }
+    for (entry, rows) in data.iter().zip(&mut deleted) {
+        cut_at_end(entry, rows);
+    }
+    Ok(deleted)
+}
+
+/// Tells whether the delete file may name one of the data files, by what the manifest says of it.
+fn may_touch(delete: &ManifestEntryRef, paths: &HashMap<&str, usize>, sorted_paths: &[&str]) -> bool {
+    if let Some(path) = delete.data_file().referenced_data_file() {
+        return paths.contains_key(path.as_str());
+    }
+    let text = |bound: Option<&Datum>| match bound.map(Datum::literal) {
+        Some(PrimitiveLiteral::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (Some(low), Some(high)) = (
+        text(delete.data_file().lower_bounds().get(&FILE_PATH_ID)),
+        text(delete.data_file().upper_bounds().get(&FILE_PATH_ID)),
+    ) else {
+        return true;
+    };
+    let first = sorted_paths.partition_point(|path| *path < low.as_str());
+    sorted_paths.get(first).is_some_and(|path| *path <= high.as_str())
+}
+
+/// A position behind the last row means nothing; without it the number of live rows would be wrong.
+fn cut_at_end(entry: &ManifestEntryRef, rows: &mut Option<Arc<RoaringBitmap>>) {
+    let Some(deleted) = rows else { return };
+    let is_beyond = |last: u32| u64::from(last) >= entry.record_count();
+    if deleted.max().is_some_and(is_beyond) {
+        let end = u32::try_from(entry.record_count()).unwrap_or(u32::MAX);
+        Arc::make_mut(deleted).remove_range(end..);
+    }
+    if deleted.is_empty() {
+        *rows = None;
+    }
+}
+
+fn sequence_number(entry: &ManifestEntryRef) -> Result<i64> {
+    entry.sequence_number().ok_or_else(|| {
+        let message = format!("find the sequence number of {} in its manifest", entry.file_path());
+        Error::new(ErrorKind::Unexpected, message)
+    })
+}
+
+impl LakeTable {
+    async fn delete_file(&self, delete: &ManifestEntryRef) -> Result<Arc<DeleteFile>> {
+        if let Some(loaded) = self.cache.deletes.get(delete.file_path()) {
+            return Ok(loaded);
+        }
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            let message = format!("read the position deletes in {}", delete.file_path());
+            Error::new(ErrorKind::Unexpected, message).with_source(error)
+        };
+        let location = Location::parse(delete.file_path())?;
+        let store = (self.open_store)(delete.file_path())?;
+        let reader = ParquetObjectReader::new(store, location.path).with_file_size(delete.file_size_in_bytes());
+        let rows = read(reader).await.map_err(failed)?;
+        let loaded = Arc::new(DeleteFile { rows });
+        self.cache.deletes.put(delete.file_path(), loaded.clone(), delete.record_count().max(1) as usize);
+        Ok(loaded)
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn read(reader: ParquetObjectReader) -> Result<HashMap<String, Arc<RoaringBitmap>>, BoxError> {
+    let mut batches = ParquetRecordBatchStreamBuilder::new(reader).await?.build()?;
+    let mut rows: HashMap<String, RoaringBitmap> = HashMap::new();
+    while let Some(batch) = batches.try_next().await? {
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("it has no column {name}"));
+        let paths = arrow::compute::cast(column("file_path")?, &arrow::datatypes::DataType::Utf8)?;
+        let paths: &StringArray = paths.as_string();
+        let positions = column("pos")?;
+        let positions = positions.as_primitive_opt::<Int64Type>().ok_or("its column pos is not a long")?;
+        if paths.null_count() + positions.null_count() > 0 {
+            return Err("it holds a null".into());
+        }
+
+        // Rows are sorted by path, so a path's rows come in one run.
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let path = paths.value(start);
+            let run = (start..batch.num_rows()).take_while(|row| paths.value(*row) == path).count();
+            let bitmap = match rows.get_mut(path) {
+                Some(bitmap) => bitmap,
+                None => rows.entry(path.to_owned()).or_default(),
+            };
+            for position in &positions.values()[start..start + run] {
+                bitmap.insert(u32::try_from(*position)?);
+            }
+            start += run;
+        }
+    }
+    Ok(rows.into_iter().map(|(path, bitmap)| (path, Arc::new(bitmap))).collect())
+}
+
+/// The rows that are left of each row group.
+pub(super) fn access_plan(deleted: &RoaringBitmap, row_groups: &[RowGroupMetaData]) -> ParquetAccessPlan {
+    let mut start: u64 = 0;
+    let mut access = Vec::with_capacity(row_groups.len());
+    for row_group in row_groups {
+        let end = start + row_group.num_rows() as u64;
+        access.push(row_group_access(deleted, start, end));
+        start = end;
+    }
+    ParquetAccessPlan::new(access)
+}
+
+/// Access to the live rows among rows `start..end` of the file.
+fn row_group_access(deleted: &RoaringBitmap, start: u64, end: u64) -> RowGroupAccess {
+    let (Ok(first), Ok(last)) = (u32::try_from(start), u32::try_from(end.saturating_sub(1))) else {
+        // No bitmap reaches so far.
+        return RowGroupAccess::Scan;
+    };
+    let gone = if start < end { deleted.range_cardinality(first..=last) } else { 0 };
+    if gone == 0 {
+        return RowGroupAccess::Scan;
+    }
+    if gone == end - start {
+        return RowGroupAccess::Skip;
+    }
+    let mut selectors: Vec<RowSelector> = Vec::new();
+    let mut next = start;
+    let mut push = |selector: RowSelector| match selectors.last_mut() {
+        Some(last) if last.skip == selector.skip => last.row_count += selector.row_count,
+        _ => selectors.push(selector),
+    };
+    for row in deleted.range(first..=last).map(u64::from) {
+        if row > next {
+            push(RowSelector::select((row - next) as usize));
+        }
+        push(RowSelector::skip(1));
+        next = row + 1;
+    }
+    if next < end {
+        push(RowSelector::select((end - next) as usize));
+    }
+    RowGroupAccess::Selection(RowSelection::from(selectors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_rows_of_a_row_group_become_a_selection_that_covers_it() {
+        let check = |deleted: &[u32], (start, end): (u64, u64), expected: RowGroupAccess| {
+            let deleted = RoaringBitmap::from_iter(deleted);
+            assert_eq!(row_group_access(&deleted, start, end), expected, "{deleted:?} {start}..{end}");
+        };
+        let selection = |selectors: &[(usize, bool)]| {
+            let selector = |(row_count, skip): &(usize, bool)| RowSelector { row_count: *row_count, skip: *skip };
+            RowGroupAccess::Selection(selectors.iter().map(selector).collect::<Vec<_>>().into())
+        };
+        check(&[], (0, 10), RowGroupAccess::Scan);
+        check(&[10, 3], (4, 10), RowGroupAccess::Scan);
+        check(&[4, 5, 6], (4, 7), RowGroupAccess::Skip);
+        check(&[0, 9], (0, 10), selection(&[(1, true), (8, false), (1, true)]));
+        check(&[12, 13, 15], (10, 20), selection(&[(2, false), (2, true), (1, false), (1, true), (4, false)]));
+    }
+}

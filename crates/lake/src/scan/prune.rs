@@ -1,0 +1,141 @@
+//! Drops manifests and files in which no row can match the query's filters.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use arrow::datatypes::DataType;
+use datafusion::catalog::Session;
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::conjunction;
+use datafusion::physical_optimizer::pruning::PruningPredicate;
+use iceberg::spec::{ManifestEntryRef, ManifestFile, TableMetadata};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::scan::bounds::{self, Bounds};
+use crate::scan::schema::Columns;
+
+/// The filters of a query, as something to hold against bounds.
+pub(super) struct Predicate {
+    columns: Arc<Columns>,
+    pruning: Option<PruningPredicate>,
+}
+
+impl Predicate {
+    pub fn new(state: &dyn Session, columns: &Arc<Columns>, filters: &[Expr]) -> DataFusionResult<Self> {
+        let schema = DFSchema::try_from(columns.arrow.clone())?;
+        let physical: Vec<_> = filters
+            .iter()
+            .map(|filter| state.create_physical_expr(filter.clone(), &schema))
+            .collect::<Result<_, _>>()?;
+        let pruning = match physical.is_empty() {
+            true => None,
+            false => Some(PruningPredicate::try_new(conjunction(physical), columns.arrow.clone())?),
+        };
+        Ok(Self { columns: columns.clone(), pruning: pruning.filter(|pruning| !pruning.always_true()) })
+    }
+
+    /// Keeps the manifests whose partitions may hold a matching row.
+    pub fn prune_manifests<'a>(
+        &self,
+        metadata: &TableMetadata,
+        manifests: Vec<&'a ManifestFile>,
+    ) -> Result<Vec<&'a ManifestFile>> {
+        self.prune(
+            manifests,
+            |manifest, field_id, data_type| {
+                let Some(spec) = metadata.partition_spec_by_id(manifest.partition_spec_id) else {
+                    return Bounds::default();
+                };
+                bounds::of_manifest(manifest, spec, &self.columns.iceberg, field_id, data_type)
+            },
+            |_| None,
+        )
+    }
+
+    /// Keeps the files that may hold a matching row. Each comes with its partition spec's id.
+    pub fn prune_files(
+        &self,
+        metadata: &TableMetadata,
+        files: Vec<(i32, ManifestEntryRef)>,
+    ) -> Result<Vec<(i32, ManifestEntryRef)>> {
+        self.prune(
+            files,
+            |(spec_id, entry), field_id, data_type| {
+                let spec = metadata.partition_spec_by_id(*spec_id);
+                bounds::of_file(entry, spec.map(AsRef::as_ref), field_id, data_type)
+            },
+            |(_, entry)| Some(entry.record_count()),
+        )
+    }
+
+    fn prune<T>(
+        &self,
+        containers: Vec<T>,
+        bounds: impl Fn(&T, i32, &DataType) -> Bounds,
+        rows: impl Fn(&T) -> Option<u64>,
+    ) -> Result<Vec<T>> {
+        let Some(pruning) = &self.pruning else { return Ok(containers) };
+        if containers.is_empty() {
+            return Ok(containers);
+        }
+        let statistics = Containers { columns: &self.columns, containers: &containers, bounds, rows };
+        let kept = pruning.prune(&statistics).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "hold the filter against the files' bounds").with_source(error)
+        })?;
+        Ok(containers.into_iter().zip(kept).filter_map(|(container, kept)| kept.then_some(container)).collect())
+    }
+}
+
+struct Containers<'a, T, B, R> {
+    columns: &'a Columns,
+    containers: &'a [T],
+    bounds: B,
+    rows: R,
+}
+
+impl<T, B: Fn(&T, i32, &DataType) -> Bounds, R: Fn(&T) -> Option<u64>> Containers<'_, T, B, R> {
+    fn scalars(&self, column: &Column, take: impl Fn(Bounds) -> Option<ScalarValue>) -> Option<ArrayRef> {
+        let index = self.columns.arrow.index_of(column.name()).ok()?;
+        let data_type = self.columns.arrow.field(index).data_type();
+        let unknown = ScalarValue::try_from(data_type).ok()?;
+        let bounds =
+            self.containers.iter().map(|container| (self.bounds)(container, self.columns.field_id(index), data_type));
+        ScalarValue::iter_to_array(bounds.map(|bounds| take(bounds).unwrap_or_else(|| unknown.clone()))).ok()
+    }
+}
+
+impl<T, B: Fn(&T, i32, &DataType) -> Bounds, R: Fn(&T) -> Option<u64>> PruningStatistics for Containers<'_, T, B, R> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.scalars(column, |bounds| bounds.min)
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.scalars(column, |bounds| bounds.max)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.containers.len()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        let index = self.columns.arrow.index_of(column.name()).ok()?;
+        let data_type = self.columns.arrow.field(index).data_type();
+        let nulls = self
+            .containers
+            .iter()
+            .map(|container| (self.bounds)(container, self.columns.field_id(index), data_type).nulls);
+        Some(Arc::new(nulls.collect::<UInt64Array>()))
+    }
+
+    fn row_counts(&self, _column: &Column) -> Option<ArrayRef> {
+        Some(Arc::new(self.containers.iter().map(&self.rows).collect::<UInt64Array>()))
+    }
+
+    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}

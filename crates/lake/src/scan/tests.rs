@@ -1,0 +1,5 @@
+mod columns;
+mod deletes;
+mod pruning;
+mod reads;
+mod support;
