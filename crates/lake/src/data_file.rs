@@ -4,7 +4,7 @@
 //! cut short when it computes a file's bounds, and encodes on the async worker. `layout` fits the rows to the table's
 //! schema, `partition` sorts them into files, `encode` turns them into bytes, `column_bounds` says what is in them.
 
-mod encode;
+pub(crate) mod encode;
 mod layout;
 mod partition;
 #[cfg(test)]
@@ -24,7 +24,7 @@ use crate::data_file::partition::{RowGroups, group_by_partition};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Uploads at one time. A commit that touches many partitions waits for the store, not for a core.
-const UPLOADS_MAX: usize = 8;
+pub(crate) const UPLOADS_MAX: usize = 8;
 
 /// A file that is in storage and in no snapshot yet.
 #[derive(Clone, Debug)]

@@ -13,6 +13,8 @@ mod key;
 mod key_index;
 mod storage;
 mod scan;
+#[allow(dead_code, reason = "called by the committer")]
+mod position_deletes;
 mod table_writer;
 #[cfg(test)]
 #[allow(dead_code, reason = "called by tests to come")]
