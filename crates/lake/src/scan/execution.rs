@@ -33,6 +33,7 @@ const FOOTER_BYTES_HINT: usize = 64 << 10;
 struct ScanKey {
     store_url: String,
     has_deletes: bool,
+    has_nan: bool,
 }
 
 impl LakeTable {
@@ -46,7 +47,11 @@ impl LakeTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut groups: BTreeMap<ScanKey, Vec<PlannedFile>> = BTreeMap::new();
         for file in files {
-            let key = ScanKey { store_url: file.location.store_url.clone(), has_deletes: file.deleted.is_some() };
+            let key = ScanKey {
+                store_url: file.location.store_url.clone(),
+                has_deletes: file.deleted.is_some(),
+                has_nan: file.entry.data_file().nan_value_counts().values().any(|count| *count > 0),
+            };
             groups.entry(key).or_default().push(file);
         }
 
@@ -94,7 +99,9 @@ impl LakeTable {
         options.global.pushdown_filters = false;
         // With a limit and a predicate, pruning by statistics replaces our selection of live rows by whole row groups.
         // Pages are pruned all the same.
-        options.global.pruning = !key.has_deletes;
+        options.global.pruning = !key.has_deletes && !key.has_nan;
+        // Parquet's statistics leave NaN out, while to DataFusion NaN is the greatest number.
+        options.global.enable_page_index &= !key.has_nan;
         let source = ParquetSource::new(self.columns.arrow.clone())
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_BYTES_HINT)

@@ -10,32 +10,29 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::conjunction;
 use datafusion::physical_optimizer::pruning::PruningPredicate;
 use iceberg::spec::{ManifestEntryRef, ManifestFile, TableMetadata};
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::scan::bounds::{self, Bounds};
 use crate::scan::schema::Columns;
 
 /// The filters of a query, as something to hold against bounds.
 pub(super) struct Predicate {
     columns: Arc<Columns>,
-    pruning: Option<PruningPredicate>,
+    /// All of them must be met. One each, so that a filter DataFusion cannot judge does not hide the others.
+    filters: Vec<PruningPredicate>,
 }
 
 impl Predicate {
     pub fn new(state: &dyn Session, columns: &Arc<Columns>, filters: &[Expr]) -> DataFusionResult<Self> {
         let schema = DFSchema::try_from(columns.arrow.clone())?;
-        let physical: Vec<_> = filters
-            .iter()
-            .map(|filter| state.create_physical_expr(filter.clone(), &schema))
-            .collect::<Result<_, _>>()?;
-        let pruning = match physical.is_empty() {
-            true => None,
-            false => Some(PruningPredicate::try_new(conjunction(physical), columns.arrow.clone())?),
-        };
-        Ok(Self { columns: columns.clone(), pruning: pruning.filter(|pruning| !pruning.always_true()) })
+        let mut pruning = Vec::with_capacity(filters.len());
+        for filter in filters {
+            let physical = state.create_physical_expr(filter.clone(), &schema)?;
+            pruning.push(PruningPredicate::try_new(physical, columns.arrow.clone())?);
+        }
+        pruning.retain(|filter| !filter.always_true());
+        Ok(Self { columns: columns.clone(), filters: pruning })
     }
 
     /// Keeps the manifests whose partitions may hold a matching row.
@@ -43,7 +40,7 @@ impl Predicate {
         &self,
         metadata: &TableMetadata,
         manifests: Vec<&'a ManifestFile>,
-    ) -> Result<Vec<&'a ManifestFile>> {
+    ) -> Vec<&'a ManifestFile> {
         self.prune(
             manifests,
             |manifest, field_id, data_type| {
@@ -61,7 +58,7 @@ impl Predicate {
         &self,
         metadata: &TableMetadata,
         files: Vec<(i32, ManifestEntryRef)>,
-    ) -> Result<Vec<(i32, ManifestEntryRef)>> {
+    ) -> Vec<(i32, ManifestEntryRef)> {
         self.prune(
             files,
             |(spec_id, entry), field_id, data_type| {
@@ -74,27 +71,31 @@ impl Predicate {
 
     fn prune<T>(
         &self,
-        containers: Vec<T>,
+        mut containers: Vec<T>,
         bounds: impl Fn(&T, i32, &DataType) -> Bounds,
         rows: impl Fn(&T) -> Option<u64>,
-    ) -> Result<Vec<T>> {
-        let Some(pruning) = &self.pruning else { return Ok(containers) };
-        if containers.is_empty() {
-            return Ok(containers);
+    ) -> Vec<T> {
+        for filter in &self.filters {
+            if containers.is_empty() {
+                break;
+            }
+            let statistics =
+                Containers { columns: &self.columns, containers: &containers, bounds: &bounds, rows: &rows };
+            // LIKE over text as views is one that fails here; the rows are filtered later all the same.
+            let Ok(kept) = filter.prune(&statistics) else { continue };
+            let mut kept = kept.into_iter();
+            containers.retain(|_| kept.next().unwrap_or(true));
         }
-        let statistics = Containers { columns: &self.columns, containers: &containers, bounds, rows };
-        let kept = pruning.prune(&statistics).map_err(|error| {
-            Error::new(ErrorKind::Unexpected, "hold the filter against the files' bounds").with_source(error)
-        })?;
-        Ok(containers.into_iter().zip(kept).filter_map(|(container, kept)| kept.then_some(container)).collect())
+        containers
     }
 }
 
+/// What is known of each manifest or file.
 struct Containers<'a, T, B, R> {
     columns: &'a Columns,
     containers: &'a [T],
-    bounds: B,
-    rows: R,
+    bounds: &'a B,
+    rows: &'a R,
 }
 
 impl<T, B: Fn(&T, i32, &DataType) -> Bounds, R: Fn(&T) -> Option<u64>> Containers<'_, T, B, R> {
@@ -132,7 +133,7 @@ impl<T, B: Fn(&T, i32, &DataType) -> Bounds, R: Fn(&T) -> Option<u64>> PruningSt
     }
 
     fn row_counts(&self, _column: &Column) -> Option<ArrayRef> {
-        Some(Arc::new(self.containers.iter().map(&self.rows).collect::<UInt64Array>()))
+        Some(Arc::new(self.containers.iter().map(self.rows).collect::<UInt64Array>()))
     }
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {

@@ -46,8 +46,8 @@ impl LakeTable {
         let (data, deletes): (Vec<_>, Vec<_>) =
             manifests.partition(|manifest| manifest.content == ManifestContentType::Data);
 
-        let data = predicate.prune_manifests(self.table.metadata(), data)?;
-        let data = predicate.prune_files(self.table.metadata(), self.entries(data).await?)?;
+        let data = predicate.prune_manifests(self.table.metadata(), data);
+        let data = predicate.prune_files(self.table.metadata(), self.entries(data).await?);
         let deletes = if data.is_empty() { Vec::new() } else { self.entries(deletes).await? };
         for (_, entry) in data.iter().chain(&deletes) {
             self.check_readable(entry)?;

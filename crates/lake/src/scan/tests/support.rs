@@ -43,14 +43,15 @@ impl TestTable {
     pub fn partitioned(fields: Vec<NestedField>, spec: Option<UnboundPartitionSpec>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = format!("file://{}/table", folder.path().display());
-        let schema = Schema::builder().with_fields(fields.into_iter().map(Arc::new)).build().unwrap();
-        let creation = TableCreation::builder()
-            .name("t".to_owned())
-            .location(location.clone())
-            .schema(schema)
-            .partition_spec_opt(spec)
-            .build();
-        let metadata = TableMetadataBuilder::from_table_creation(creation).unwrap().build().unwrap().metadata;
+        let creation =
+            TableCreation::builder().name("t".to_owned()).location(location.clone()).schema(schema(vec![])).build();
+        // Creation assigns ids of its own, a schema added later keeps those it has.
+        let mut builder = TableMetadataBuilder::from_table_creation(creation).unwrap();
+        builder = builder.add_current_schema(schema(fields)).unwrap();
+        if let Some(spec) = spec {
+            builder = builder.add_default_partition_spec(spec).unwrap();
+        }
+        let metadata = builder.build().unwrap().metadata;
         Self {
             folder,
             file_io: FileIO::new_with_fs(),
@@ -183,8 +184,7 @@ impl TestTable {
 
     /// Makes `fields` the table's schema.
     pub async fn evolve(&mut self, fields: Vec<NestedField>) {
-        let schema = Schema::builder().with_fields(fields.into_iter().map(Arc::new)).build().unwrap();
-        self.change(|builder| builder.add_current_schema(schema).unwrap()).await;
+        self.change(|builder| builder.add_current_schema(schema(fields)).unwrap()).await;
     }
 
     async fn change(&mut self, change: impl FnOnce(TableMetadataBuilder) -> TableMetadataBuilder) {
@@ -226,12 +226,20 @@ impl TestTable {
         datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string()
     }
 
-    /// Deletes an object of the table behind its back.
-    pub fn destroy(&self, file: &DataFile) {
-        let path = file.file_path().strip_prefix("file://").unwrap();
-        assert!(path.starts_with(self.folder.path().to_str().unwrap()));
-        std::fs::remove_file(path).unwrap();
+    /// A path below the table's location, on disk.
+    pub fn path(&self, below: &str) -> std::path::PathBuf {
+        self.folder.path().join("table").join(below)
     }
+
+    /// Deletes a file of the table behind its back.
+    pub fn destroy(&self, file: &DataFile) {
+        let below = file.file_path().strip_prefix(self.metadata.location()).unwrap();
+        std::fs::remove_file(self.path(below.trim_start_matches('/'))).unwrap();
+    }
+}
+
+fn schema(fields: Vec<NestedField>) -> Schema {
+    Schema::builder().with_fields(fields.into_iter().map(Arc::new)).build().unwrap()
 }
 
 /// A session in which `table` is `t`.
