@@ -68,9 +68,11 @@ impl Batch {
 
     /// Takes in what a poll gave and what its records were decoded to.
     pub fn push(&mut self, polled: Polled, decoded: Decoded) {
-        let moves = !polled.records.is_empty() || !polled.ended.is_empty() || !polled.gaps.is_empty();
-        if moves && self.opened.is_none() {
+        if polled.moves() && self.opened.is_none() {
             self.opened = Some(Instant::now());
+        }
+        for shard in &polled.begun {
+            self.to.begin(shard);
         }
         for record in &polled.records {
             self.bytes += record.json.len();
@@ -86,7 +88,7 @@ impl Batch {
             self.to.forget(shard);
         }
         self.received += polled.records.len();
-        self.complete_up_to = polled.complete_up_to.or(self.complete_up_to);
+        self.complete_up_to = self.complete_up_to.max(polled.complete_up_to);
         self.rejected.extend(decoded.rejected);
         if !decoded.changes.operations.is_empty() {
             self.changes.push(decoded.changes);

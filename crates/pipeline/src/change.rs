@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn sequence_numbers_order_as_numbers_of_any_length() {
-        let ordered = ["0", "9", "10", "99999999999999999999999999999999999999999", "100000000000000000000000000000000000000000"];
+        let ordered =
+            ["0", "9", "10", "99999999999999999999999999999999999999999", "100000000000000000000000000000000000000000"];
         let numbers: Vec<_> = ordered.iter().map(|digits| SequenceNumber::parse(digits).unwrap()).collect();
         assert!(numbers.is_sorted());
         assert_eq!(SequenceNumber::parse("0010"), SequenceNumber::parse("10"));

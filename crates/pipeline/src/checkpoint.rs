@@ -20,6 +20,8 @@ pub struct Checkpoint {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShardProgress {
+    /// The shard is being read; none of its records is durable yet.
+    Begun,
     /// Durable up to and including this record.
     At(SequenceNumber),
     /// The shard is closed and all of it is durable.
@@ -44,7 +46,7 @@ impl Checkpoint {
         match self.shards.get(&position.shard) {
             Some(ShardProgress::At(durable)) => position.sequence_number <= *durable,
             Some(ShardProgress::Ended) => true,
-            None => false,
+            Some(ShardProgress::Begun) | None => false,
         }
     }
 
@@ -59,6 +61,11 @@ impl Checkpoint {
     /// The stretches that were lost before we could read them.
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    /// Notes that a shard is read from its beginning.
+    pub fn begin(&mut self, shard: &ShardId) {
+        self.shards.entry(shard.clone()).or_insert(ShardProgress::Begun);
     }
 
     /// Moves forward to `position`.
@@ -77,9 +84,11 @@ impl Checkpoint {
         self.shards.insert(shard.clone(), ShardProgress::Ended);
     }
 
-    /// Notes that records of a shard were lost to the stream's retention.
+    /// Notes that records of a shard were lost to the stream's retention. Noting it again changes nothing.
     pub fn record_gap(&mut self, gap: Gap) {
-        self.gaps.push(gap);
+        if !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
+        }
     }
 
     /// Forgets an ended shard that the stream no longer lists, so that a checkpoint does not grow for ever.
@@ -92,6 +101,7 @@ impl Checkpoint {
     pub fn to_text(&self) -> String {
         let shards = self.shards.iter().map(|(shard, progress)| {
             let text = match progress {
+                ShardProgress::Begun => BEGUN,
                 ShardProgress::At(sequence_number) => sequence_number.as_str(),
                 ShardProgress::Ended => END,
             };
@@ -109,6 +119,7 @@ impl Checkpoint {
         let mut shards = BTreeMap::new();
         for (shard, position) in &stored.shards {
             let progress = match position.as_str() {
+                BEGUN => ShardProgress::Begun,
                 END => ShardProgress::Ended,
                 digits => ShardProgress::At(SequenceNumber::parse(digits).ok_or_else(unreadable)?),
             };
@@ -118,6 +129,8 @@ impl Checkpoint {
     }
 }
 
+/// Before every sequence number.
+const BEGUN: &str = "0";
 const END: &str = "END";
 
 /// The stored form. Its text is compared for equality by every committer of the table, so it changes only together with
@@ -160,12 +173,13 @@ mod tests {
     fn the_stored_text_is_pinned_and_reads_back() {
         let mut checkpoint = Checkpoint::of("arn:stream");
         checkpoint.advance(&position("b", "12"));
+        checkpoint.begin(&ShardId::new("c"));
         checkpoint.end(&ShardId::new("a"));
         checkpoint.record_gap(Gap { shard: "a".into(), after: Some("3".into()) });
         let text = checkpoint.to_text();
         assert_eq!(
             text,
-            r#"{"incarnation":"arn:stream","shards":{"a":"END","b":"12"},"gaps":[{"shard":"a","after":"3"}]}"#
+            r#"{"incarnation":"arn:stream","shards":{"a":"END","b":"12","c":"0"},"gaps":[{"shard":"a","after":"3"}]}"#
         );
         assert_eq!(Checkpoint::from_text(&text).unwrap(), checkpoint);
     }

@@ -4,6 +4,7 @@
 //! goes to the dead letters before the position moves. Start at [`Pipeline::run`].
 
 mod accounting;
+mod backoff;
 mod batch;
 mod change;
 mod checkpoint;
@@ -26,5 +27,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use pipeline::Pipeline;
 pub use shape::{Mode, NewColumn, TableShape};
 pub use sink::Sink;
-pub use source::{Polled, Source};
+pub use source::{
+    AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ShardPage, Source, Start, StartPosition,
+    StreamApi, StreamError, StreamErrorKind,
+};
 pub use transform::{Transformed, transform};

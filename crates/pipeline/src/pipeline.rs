@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use ambient::Ambient;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
+use crate::checkpoint::Checkpoint;
 use crate::dead_letter::DeadLetterQueue;
 use crate::decode::Decoder;
 use crate::error::Result;
@@ -21,6 +24,7 @@ pub struct Pipeline {
     pub dead_letters: Box<dyn DeadLetterQueue>,
     pub delivery: Delivery,
     pub accounts: Arc<Accounts>,
+    pub ambient: Ambient,
 }
 
 impl Pipeline {
@@ -29,12 +33,10 @@ impl Pipeline {
     /// On an error nothing is repaired in place: what was not committed is dropped, and the next run reads it again
     /// from the table's checkpoint.
     pub async fn run(mut self, shutdown: &CancellationToken) -> Result<()> {
-        let checkpoint = self.sink.take_over().await?;
-        self.source.resume(&checkpoint).await?;
-        info!(incarnation = self.source.incarnation(), "reading");
-
+        let Some(checkpoint) = shutdown.run_until_cancelled(self.resume()).await else { return Ok(()) };
+        let mut batch = Batch::after(checkpoint?);
+        batch.to.incarnation = self.source.incarnation().to_owned();
         let mut decoder = Decoder::new(self.sink.shape())?;
-        let mut batch = self.open_batch(checkpoint);
         loop {
             tokio::select! {
                 biased;
@@ -53,12 +55,13 @@ impl Pipeline {
         Ok(())
     }
 
-    fn open_batch(&self, checkpoint: crate::Checkpoint) -> Batch {
-        let mut batch = Batch::after(checkpoint);
-        if batch.to.incarnation.is_empty() {
-            batch.to.incarnation = self.source.incarnation().to_owned();
-        }
-        batch
+    /// Takes the table over and sets the source to where the table is.
+    async fn resume(&mut self) -> Result<Checkpoint> {
+        let checkpoint = self.sink.take_over().await?;
+        self.source.resume(&checkpoint).await?;
+        info!(incarnation = self.source.incarnation(), "reading");
+        self.accounts.update(|account| account.gaps = checkpoint.gaps().len() as u64);
+        Ok(checkpoint)
     }
 
     /// Decodes what was polled into `batch`. Columns for new attributes are added to the table first.
@@ -69,15 +72,15 @@ impl Pipeline {
             info!(columns = new_columns.len(), "added columns");
             *decoder = Decoder::new(self.sink.shape())?;
         }
-        let decoded = tokio::task::block_in_place(|| decoder.decode(&polled.records));
+        let decoded = compute(|| decoder.decode(&polled.records));
         let received = polled.records.len() as u64;
         batch.push(polled, decoded);
 
-        let caught_up = batch.is_empty().then_some(batch.complete_up_to).flatten();
+        let caught_up = batch.complete_up_to.filter(|_| batch.is_empty());
         self.accounts.update(|account| {
             account.received += received;
             account.in_flight += received;
-            account.complete_up_to = caught_up.or(account.complete_up_to);
+            account.complete_up_to = account.complete_up_to.max(caught_up);
         });
         Ok(())
     }
@@ -89,7 +92,7 @@ impl Pipeline {
         }
         self.dead_letters.send(&batch.rejected).await?;
         let shape = self.sink.shape();
-        let transformed = tokio::task::block_in_place(|| transform(shape, batch.changes));
+        let transformed = compute(|| transform(shape, batch.changes));
         self.sink.commit(transformed.changes, &batch.from, &batch.to).await?;
 
         let rejected = batch.rejected.len() as u64;
@@ -101,9 +104,19 @@ impl Pipeline {
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;
-            account.complete_up_to = batch.complete_up_to.or(account.complete_up_to);
+            account.last_commit = Some(self.ambient.now());
+            account.complete_up_to = account.complete_up_to.max(batch.complete_up_to);
         });
         debug!(received = batch.received, rejected, "committed");
         Ok(Batch::after(batch.to))
+    }
+}
+
+/// Runs CPU work without holding up the other tasks of its thread. A runtime of one thread has no other thread to give
+/// them to.
+fn compute<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

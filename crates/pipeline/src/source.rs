@@ -1,4 +1,16 @@
 //! Where changes come from.
+//!
+//! [`DynamoDbStreamsSource`] (`dynamodb_streams.rs`) asks a [`StreamApi`] (`stream_api.rs`; `aws_stream_api.rs` and
+//! `get_records.rs` for AWS) for pages (`page.rs`) of the shards (`reading.rs`) that their lineage (`shard_tree.rs`)
+//! allows to be read.
+
+mod aws_stream_api;
+mod dynamodb_streams;
+mod get_records;
+mod page;
+mod reading;
+mod shard_tree;
+mod stream_api;
 
 use std::time::SystemTime;
 
@@ -7,6 +19,21 @@ use async_trait::async_trait;
 use crate::change::{RawRecord, ShardId};
 use crate::checkpoint::{Checkpoint, Gap};
 use crate::error::Result;
+
+pub use aws_stream_api::AwsStreamApi;
+pub use dynamodb_streams::DynamoDbStreamsSource;
+pub use shard_tree::{ListedShard, Start};
+pub use stream_api::{RecordPage, ShardPage, StreamApi, StreamError, StreamErrorKind};
+
+/// Where a stream is read from when the table has no checkpoint yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartPosition {
+    /// The oldest record that the stream still holds.
+    #[default]
+    TrimHorizon,
+    /// What is written from now on.
+    Latest,
+}
 
 /// A change stream that can be read on from a checkpoint.
 #[async_trait]
@@ -27,6 +54,9 @@ pub trait Source: Send {
 #[derive(Debug, Default)]
 pub struct Polled {
     pub records: Vec<RawRecord>,
+    /// Shards that are read from now on. Recorded before their first record, so that losing a shard that was never
+    /// read is told from having read it.
+    pub begun: Vec<ShardId>,
     /// Shards whose last record is in this poll or an earlier one. Their children come later.
     pub ended: Vec<ShardId>,
     /// Ended shards that the stream no longer lists.
@@ -35,4 +65,16 @@ pub struct Polled {
     pub gaps: Vec<Gap>,
     /// Every change written to the source before this moment is in this poll or an earlier one.
     pub complete_up_to: Option<SystemTime>,
+}
+
+impl Polled {
+    /// Whether it changes the checkpoint.
+    pub fn moves(&self) -> bool {
+        let is_still = self.records.is_empty()
+            && self.begun.is_empty()
+            && self.ended.is_empty()
+            && self.forgotten.is_empty()
+            && self.gaps.is_empty();
+        !is_still
+    }
 }
