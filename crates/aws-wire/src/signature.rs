@@ -109,14 +109,8 @@ fn sign_again(
     signed_at: SystemTime,
     body: &[u8],
 ) -> Result<String, Denial> {
-    let not_text = |_| Denial::Incomplete("Signed headers must be ASCII.".into());
     let credential = &presented.credential;
-    let mut headers = Vec::new();
-    for name in &presented.signed_headers {
-        for value in parts.headers.get_all(name) {
-            headers.push((name.as_str(), value.to_str().map_err(not_text)?));
-        }
-    }
+    let headers = signed_headers(parts, presented)?;
     let credentials = Credentials::new(
         &credential.access_key_id,
         &key.secret_access_key,
@@ -143,6 +137,22 @@ fn sign_again(
     let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), SignableBody::Bytes(body));
     let (_, signature) = sign(request.map_err(unsignable)?, &params).map_err(unsignable)?.into_parts();
     Ok(signature)
+}
+
+/// Names and values of the headers that are signed.
+fn signed_headers<'a>(parts: &'a Parts, presented: &'a Presented) -> Result<Vec<(&'a str, &'a str)>, Denial> {
+    let mut headers = Vec::new();
+    for name in &presented.signed_headers {
+        let mut values = parts.headers.get_all(name).iter();
+        let Some(value) = values.next() else { continue };
+        // Of two dates or tokens the signer would see one and the service perhaps the other.
+        if values.next().is_some() {
+            return Err(Denial::Incomplete(format!("Header '{name}' is given twice.")));
+        }
+        let not_text = |_| Denial::Incomplete(format!("Header '{name}' must be ASCII."));
+        headers.push((name.as_str(), value.to_str().map_err(not_text)?));
+    }
+    Ok(headers)
 }
 
 fn settings(parts: &Parts, presented: &Presented) -> Result<SigningSettings, Denial> {
