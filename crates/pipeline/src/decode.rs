@@ -1,9 +1,32 @@
 //! Stream records to Arrow: one row a change, in the columns of the target table.
+//!
+//! A record is parsed into a flat tape ([`tape`]), its parts are found ([`record`]), and each attribute is converted
+//! straight into its column ([`attributes`], [`column`]). What does not fit is rejected alone and leaves no trace.
+
+mod attributes;
+mod column;
+mod misfit;
+mod nested;
+mod number;
+mod record;
+mod rows;
+mod scalar;
+mod set;
+mod tape;
+mod text;
+mod value;
+mod values;
 
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use simd_json::{Buffers, Tape};
 
 use crate::change::{Operation, Position, RawRecord};
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, Step};
+use crate::decode::misfit::Rejection;
+use crate::decode::record::ChangeRecord;
+use crate::decode::rows::Rows;
+use crate::decode::tape::Json;
 use crate::error::Result;
 use crate::shape::{NewColumn, TableShape};
 
@@ -12,7 +35,7 @@ use crate::shape::{NewColumn, TableShape};
 pub struct Changes {
     pub operations: Vec<Operation>,
     pub positions: Vec<Position>,
-    /// The new image in the table's columns; of a removed item the key columns only.
+    /// The new image in the table's columns; of a removed item the key columns only. Every column may be null.
     pub rows: RecordBatch,
 }
 
@@ -21,30 +44,71 @@ pub struct Changes {
 pub struct Decoded {
     pub changes: Changes,
     pub rejected: Vec<DeadLetter>,
+    /// Columns that attributes of `changes` need and the table does not have yet. Where there are any, add them and
+    /// decode the records again: `changes` is without them. Always empty for a table that does not evolve.
+    pub new_columns: Vec<NewColumn>,
 }
 
 /// Turns raw records into rows of one table.
 pub struct Decoder {
-    shape: TableShape,
+    rows: Rows,
+    /// The parser works in place, so it gets a copy.
+    scratch: Vec<u8>,
+    buffers: Buffers,
+    tape: Tape<'static>,
 }
 
 impl Decoder {
-    /// Fails as `Misconfigured` where a column has a type that no attribute can fill.
+    /// Fails as `Misconfigured` where a column has a type that no attribute can fill, or a key has no column.
     pub fn new(shape: &TableShape) -> Result<Self> {
-        Ok(Self { shape: shape.clone() })
+        Ok(Self { rows: Rows::new(shape)?, scratch: Vec::new(), buffers: Buffers::default(), tape: Tape(Vec::new()) })
     }
 
-    /// The columns that `records` need beyond the table's own. Empty where the table does not evolve.
-    pub fn new_columns(&mut self, _records: &[RawRecord]) -> Vec<NewColumn> {
-        Vec::new()
+    /// Decodes each record on its own. In a changelog the row of a REMOVE holds the keys, like in a mirror: the old
+    /// image is never looked at.
+    pub fn decode(&mut self, records: &[RawRecord]) -> Decoded {
+        let mut operations = Vec::with_capacity(records.len());
+        let mut positions = Vec::with_capacity(records.len());
+        let mut rejected = Vec::new();
+        for record in records {
+            match self.decode_record(record) {
+                Ok(operation) => {
+                    operations.push(operation);
+                    positions.push(record.position.clone());
+                }
+                Err(rejection) => rejected.push(dead_letter(record, rejection)),
+            }
+        }
+        let changes = Changes { operations, positions, rows: self.rows.finish() };
+        Decoded { changes, rejected, new_columns: Vec::new() }
     }
 
-    pub fn decode(&mut self, _records: &[RawRecord]) -> Decoded {
-        let changes = Changes {
-            operations: Vec::new(),
-            positions: Vec::new(),
-            rows: RecordBatch::new_empty(self.shape.schema.clone()),
+    fn decode_record(&mut self, record: &RawRecord) -> Result<Operation, Rejection> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&record.json);
+        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        let parsed = simd_json::fill_tape(&mut self.scratch, &mut self.buffers, &mut tape);
+        let decoded = match parsed {
+            Ok(()) => {
+                let mut unknown = Vec::new();
+                ChangeRecord::read(Json::root(&tape.0), self.rows.has_time()).and_then(|change| {
+                    self.rows.push(&change, &record.position, &mut unknown)?;
+                    Ok(change.operation)
+                })
+            }
+            Err(_) => Err(Rejection::new("DYN401", "the record is not JSON")),
         };
-        Decoded { changes, rejected: Vec::new() }
+        self.tape = tape.reset();
+        decoded
     }
 }
+
+fn dead_letter(record: &RawRecord, rejection: Rejection) -> DeadLetter {
+    // A copy of its own: the record's bytes are a slice of all that one poll gave.
+    let json = Bytes::copy_from_slice(&record.json);
+    let record = RawRecord { position: record.position.clone(), json };
+    DeadLetter { record, step: Step::Decode, code: rejection.code, reason: rejection.reason }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

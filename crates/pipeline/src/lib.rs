@@ -11,6 +11,7 @@ mod checkpoint;
 mod dead_letter;
 mod decode;
 mod error;
+mod item_key;
 mod pipeline;
 mod shape;
 mod sink;
@@ -25,7 +26,7 @@ pub use dead_letter::{DeadLetter, DeadLetterQueue, Step};
 pub use decode::{Changes, Decoded, Decoder};
 pub use error::{Error, ErrorKind, Result};
 pub use pipeline::Pipeline;
-pub use shape::{Mode, NewColumn, TableShape};
+pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::Sink;
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ShardPage, Source, Start, StartPosition,

@@ -66,13 +66,13 @@ impl Pipeline {
 
     /// Decodes what was polled into `batch`. Columns for new attributes are added to the table first.
     async fn receive(&mut self, polled: Polled, decoder: &mut Decoder, batch: &mut Batch) -> Result<()> {
-        let new_columns = decoder.new_columns(&polled.records);
-        if !new_columns.is_empty() {
-            self.sink.add_columns(&new_columns).await?;
-            info!(columns = new_columns.len(), "added columns");
+        let mut decoded = compute(|| decoder.decode(&polled.records));
+        if !decoded.new_columns.is_empty() {
+            self.sink.add_columns(&decoded.new_columns).await?;
+            info!(columns = decoded.new_columns.len(), "added columns");
             *decoder = Decoder::new(self.sink.shape())?;
+            decoded = compute(|| decoder.decode(&polled.records));
         }
-        let decoded = compute(|| decoder.decode(&polled.records));
         let received = polled.records.len() as u64;
         batch.push(polled, decoded);
 

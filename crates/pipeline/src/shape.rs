@@ -1,6 +1,8 @@
 //! What a target table looks like to the decoder: its columns and the attributes that fill them.
 
-use arrow::datatypes::{DataType, SchemaRef};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// What the table holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,4 +33,57 @@ pub struct NewColumn {
     pub attribute: String,
     pub column: String,
     pub data_type: DataType,
+}
+
+/// The columns that every change has in a changelog.
+pub(crate) const OPERATION_COLUMN: &str = "_op";
+pub(crate) const POSITION_COLUMN: &str = "_position";
+pub(crate) const TIME_COLUMN: &str = "_time";
+
+const DOC: &str = "doc";
+const ATTRIBUTE_DOC: &str = "dynamodb attribute: ";
+
+impl TableShape {
+    /// Maps the columns of a table to attributes. A column whose doc names its attribute holds that one. Any other
+    /// column, as in a table that a user made, holds the attribute of its name, in any case: the exact name first.
+    /// Columns that begin with `_` are ours.
+    pub fn from_table(schema: SchemaRef, key_attributes: Vec<String>, mode: Mode, evolve: bool) -> Self {
+        let attributes = schema.fields().iter().map(|field| match attribute_of(field) {
+            Some(attribute) => Some(attribute.to_owned()),
+            None if field.name().starts_with('_') => None,
+            None => Some(field.name().clone()),
+        });
+        Self { mode, attributes: attributes.collect(), schema, key_attributes, evolve }
+    }
+
+    /// Where the columns of the key attributes stand, in the order of the key. `None` where one has no column.
+    pub(crate) fn key_columns(&self) -> Option<Vec<usize>> {
+        let is_exact = |column: usize, key: &String| self.attributes[column].as_ref() == Some(key);
+        let takes_any_case = |column: usize, key: &String| {
+            let named = self.attributes[column].as_ref().filter(|_| attribute_of(self.schema.field(column)).is_none());
+            named.is_some_and(|name| name.to_lowercase() == key.to_lowercase())
+        };
+        let columns = 0..self.attributes.len();
+        let column_of = |key: &String| {
+            let exact = columns.clone().find(|&column| is_exact(column, key));
+            exact.or_else(|| columns.clone().find(|&column| takes_any_case(column, key)))
+        };
+        self.key_attributes.iter().map(column_of).collect()
+    }
+
+    /// The schema of a working batch, where a removed item has its keys only: every column may be null.
+    pub(crate) fn working_schema(&self) -> SchemaRef {
+        let fields = self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+    }
+}
+
+/// The doc of the column that holds `attribute`, from which [`TableShape::from_table`] knows it again.
+pub fn attribute_doc(attribute: &str) -> String {
+    format!("{ATTRIBUTE_DOC}{attribute}")
+}
+
+/// The attribute that a column's doc names.
+pub(crate) fn attribute_of(field: &Field) -> Option<&str> {
+    field.metadata().get(DOC)?.strip_prefix(ATTRIBUTE_DOC)
 }

@@ -1,9 +1,19 @@
 //! What a batch of changes does to the table.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, new_null_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use lake::RowChanges;
 
+use crate::change::Operation;
 use crate::decode::Changes;
-use crate::shape::TableShape;
+use crate::item_key::hash_keys;
+use crate::shape::{Mode, TableShape};
 
 /// Changes of one batch, and how many of them a later change of the same item made void.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +25,110 @@ pub struct Transformed {
 }
 
 /// In a mirror the last change of an item decides; in a changelog every change is a row.
-pub fn transform(_shape: &TableShape, _batch: Vec<Changes>) -> Transformed {
-    Transformed::default()
+pub fn transform(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
+    match shape.mode {
+        Mode::Changelog => append(shape, batch),
+        Mode::Mirror => merge(shape, batch),
+    }
 }
+
+fn append(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
+    let upserted = batch.iter().map(|changes| changes.operations.len()).sum();
+    let upserts = batch.into_iter().map(|changes| with_schema(&changes.rows, &shape.schema)).collect();
+    Transformed { changes: RowChanges { upserts, deletes: Vec::new() }, upserted, ..Transformed::default() }
+}
+
+fn merge(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
+    let mut transformed = Transformed::default();
+    let last = last_changes(shape, &batch);
+    for (changes, is_last) in batch.into_iter().zip(last) {
+        let survives = |operation: fn(Operation) -> bool| -> BooleanArray {
+            let mask = changes.operations.iter().zip(&is_last).map(|(&change, &is_last)| is_last && operation(change));
+            mask.collect::<Vec<bool>>().into()
+        };
+        let is_upsert = survives(|operation| operation != Operation::Remove);
+        let is_delete = survives(|operation| operation == Operation::Remove);
+        let (upserts, deletes) = (is_upsert.true_count(), is_delete.true_count());
+        transformed.upserted += upserts;
+        transformed.deleted += deletes;
+        transformed.superseded += changes.operations.len() - upserts - deletes;
+        if deletes > 0 {
+            let keys = keys_of(shape, &changes.rows);
+            transformed.changes.deletes.push(filter(&keys, &is_delete));
+        }
+        if upserts > 0 {
+            let rows = with_schema(&filter(&changes.rows, &is_upsert), &shape.schema);
+            transformed.changes.upserts.push(rows);
+        }
+    }
+    transformed
+}
+
+/// For each change, whether no later one is of the same item.
+fn last_changes(shape: &TableShape, batch: &[Changes]) -> Vec<Vec<bool>> {
+    let received = batch.iter().map(|changes| changes.operations.len()).sum();
+    let mut last_of_item = HashMap::with_capacity_and_hasher(received, BuildHasherDefault::<TakeHash>::default());
+    let mut is_last: Vec<Vec<bool>> = Vec::with_capacity(batch.len());
+    for (index, changes) in batch.iter().enumerate() {
+        is_last.push(vec![true; changes.operations.len()]);
+        for (row, hash) in hash_keys(keys_of(shape, &changes.rows).columns()).into_iter().enumerate() {
+            if let Some((earlier_index, earlier_row)) = last_of_item.insert(hash, (index as u32, row as u32)) {
+                is_last[earlier_index as usize][earlier_row as usize] = false;
+            }
+        }
+    }
+    is_last
+}
+
+/// The key columns in the order of the key.
+fn keys_of(shape: &TableShape, rows: &RecordBatch) -> RecordBatch {
+    let columns = shape.key_columns().expect("the decoder was made for a table with key columns");
+    let fields = columns.iter().map(|&column| shape.schema.field(column).clone().with_nullable(false));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let arrays = columns.iter().map(|&column| rows.column(column).clone()).collect();
+    RecordBatch::try_new(schema, arrays).expect("every change has a key")
+}
+
+fn filter(rows: &RecordBatch, mask: &BooleanArray) -> RecordBatch {
+    if mask.true_count() == mask.len() {
+        return rows.clone();
+    }
+    filter_record_batch(rows, mask).expect("the mask has one value a row")
+}
+
+/// Gives `rows` the table's schema. A batch may be older than the table's last columns: those are null.
+fn with_schema(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
+    let column = |(index, field): (usize, &FieldRef)| -> ArrayRef {
+        match rows.columns().get(index) {
+            Some(column) => column.clone(),
+            None => new_null_array(field.data_type(), rows.num_rows()),
+        }
+    };
+    let columns = schema.fields().iter().enumerate().map(column).collect();
+    RecordBatch::try_new(schema.clone(), columns).expect("the decoder rejects rows without a required value")
+}
+
+/// A key's hash is a hash already.
+#[derive(Default)]
+struct TakeHash(u64);
+
+impl Hasher for TakeHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests;
