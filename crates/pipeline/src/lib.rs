@@ -32,4 +32,6 @@ pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ShardPage, Source, Start, StartPosition,
     StreamApi, StreamError, StreamErrorKind,
 };
+pub use source::replay::ReplaySource;
+pub use source::{Polled, Source};
 pub use transform::{Transformed, transform};

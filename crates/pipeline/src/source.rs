@@ -12,6 +12,9 @@ mod reading;
 mod shard_tree;
 mod stream_api;
 
+mod lines;
+pub(crate) mod replay;
+
 use std::time::SystemTime;
 
 use async_trait::async_trait;
