@@ -5,16 +5,18 @@
 
 mod attributes;
 mod column;
-mod misfit;
-mod nested;
-mod number;
+mod map;
+pub(crate) mod misfit;
+pub(crate) mod nested;
+pub(crate) mod new_columns;
+pub(crate) mod number;
 mod record;
 mod rows;
 mod scalar;
 mod set;
-mod tape;
+pub(crate) mod tape;
 mod text;
-mod value;
+pub(crate) mod value;
 mod values;
 
 use arrow::record_batch::RecordBatch;
@@ -24,6 +26,7 @@ use simd_json::{Buffers, Tape};
 use crate::change::{Operation, Position, RawRecord};
 use crate::dead_letter::{DeadLetter, Step};
 use crate::decode::misfit::Rejection;
+use crate::decode::new_columns::NewColumns;
 use crate::decode::record::ChangeRecord;
 use crate::decode::rows::Rows;
 use crate::decode::tape::Json;
@@ -52,6 +55,7 @@ pub struct Decoded {
 /// Turns raw records into rows of one table.
 pub struct Decoder {
     rows: Rows,
+    new_columns: NewColumns,
     /// The parser works in place, so it gets a copy.
     scratch: Vec<u8>,
     buffers: Buffers,
@@ -61,7 +65,13 @@ pub struct Decoder {
 impl Decoder {
     /// Fails as `Misconfigured` where a column has a type that no attribute can fill, or a key has no column.
     pub fn new(shape: &TableShape) -> Result<Self> {
-        Ok(Self { rows: Rows::new(shape)?, scratch: Vec::new(), buffers: Buffers::default(), tape: Tape(Vec::new()) })
+        Ok(Self {
+            rows: Rows::new(shape)?,
+            new_columns: NewColumns::new(shape),
+            scratch: Vec::new(),
+            buffers: Buffers::default(),
+            tape: Tape(Vec::new()),
+        })
     }
 
     /// Decodes each record on its own. In a changelog the row of a REMOVE holds the keys, like in a mirror: the old
@@ -80,7 +90,7 @@ impl Decoder {
             }
         }
         let changes = Changes { operations, positions, rows: self.rows.finish() };
-        Decoded { changes, rejected, new_columns: Vec::new() }
+        Decoded { changes, rejected, new_columns: self.new_columns.take() }
     }
 
     fn decode_record(&mut self, record: &RawRecord) -> Result<Operation, Rejection> {
@@ -90,9 +100,9 @@ impl Decoder {
         let parsed = simd_json::fill_tape(&mut self.scratch, &mut self.buffers, &mut tape);
         let decoded = match parsed {
             Ok(()) => {
-                let mut unknown = Vec::new();
-                ChangeRecord::read(Json::root(&tape.0), self.rows.has_time()).and_then(|change| {
-                    self.rows.push(&change, &record.position, &mut unknown)?;
+                let change = ChangeRecord::read(Json::root(&tape.0), self.rows.has_metadata());
+                change.and_then(|change| {
+                    self.rows.push(&change, &record.position, &mut self.new_columns)?;
                     Ok(change.operation)
                 })
             }

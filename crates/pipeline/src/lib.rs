@@ -5,12 +5,14 @@
 
 mod accounting;
 mod backoff;
+mod attribute;
 mod batch;
 mod change;
 mod checkpoint;
 mod dead_letter;
 mod decode;
 mod error;
+mod infer;
 mod item_key;
 mod pipeline;
 mod shape;
@@ -25,6 +27,7 @@ pub use checkpoint::{Checkpoint, Gap, ShardProgress};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, Step};
 pub use decode::{Changes, Decoded, Decoder};
 pub use error::{Error, ErrorKind, Result};
+pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use pipeline::Pipeline;
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::Sink;

@@ -83,6 +83,11 @@ pub fn attribute_doc(attribute: &str) -> String {
     format!("{ATTRIBUTE_DOC}{attribute}")
 }
 
+/// A field with the attribute that it holds in its doc.
+pub(crate) fn described(name: &str, attribute: &str, data_type: DataType, nullable: bool) -> Field {
+    Field::new(name, data_type, nullable).with_metadata([(DOC.to_owned(), attribute_doc(attribute))].into())
+}
+
 /// The attribute that a column's doc names.
 pub(crate) fn attribute_of(field: &Field) -> Option<&str> {
     field.metadata().get(DOC)?.strip_prefix(ATTRIBUTE_DOC)

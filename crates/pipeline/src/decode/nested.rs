@@ -1,10 +1,10 @@
-//! Columns of maps, lists and sets.
+//! Columns of maps with known members, of lists and of sets.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ListArray, MapArray, StructArray};
+use arrow::array::{ArrayRef, ListArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, FieldRef, Fields};
+use arrow::datatypes::{FieldRef, Fields};
 
 use crate::decode::column::Column;
 use crate::decode::misfit::Misfit;
@@ -138,74 +138,20 @@ impl ListColumn {
     }
 }
 
-/// Maps whose members all have one type.
-pub(crate) struct MapColumn {
-    entries: FieldRef,
-    fields: Fields,
-    keys: Box<Column>,
-    values: Box<Column>,
-    ends: Vec<i32>,
-    sorted: bool,
-}
-
-impl MapColumn {
-    pub fn new(entries: &FieldRef, sorted: bool, evolve: bool) -> Option<Self> {
-        let DataType::Struct(fields) = entries.data_type() else { return None };
-        let [key, value] = fields.as_ref() else { return None };
-        let keys_are_text = matches!(key.data_type(), DataType::Utf8 | DataType::LargeUtf8);
-        keys_are_text.then_some(Self {
-            entries: entries.clone(),
-            fields: fields.clone(),
-            keys: Box::new(Column::new(key.data_type(), evolve)?),
-            values: Box::new(Column::new(value.data_type(), evolve)?),
-            ends: Vec::new(),
-            sorted,
-        })
-    }
-
-    pub fn push(&mut self, members: Members<'_>, depth: usize) -> Result<(), Misfit> {
-        check_depth(depth)?;
-        let mut members: Vec<_> = members.collect();
-        members.sort_unstable_by_key(|(name, _)| *name);
-        for (name, value) in members {
-            self.keys.push_text(name);
-            self.values.push(&read(value, &self.fields[1])?, depth)?;
-        }
-        self.push_empty();
-        Ok(())
-    }
-
-    /// Ends a map here.
-    pub fn push_empty(&mut self) {
-        self.ends.push(self.values.len() as i32);
-    }
-
-    pub fn truncate(&mut self, len: usize) {
-        self.ends.truncate(len);
-        self.keys.truncate(last_end(&self.ends));
-        self.values.truncate(last_end(&self.ends));
-    }
-
-    pub fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let offsets = take_offsets(&mut self.ends);
-        let children = vec![self.keys.finish(), self.values.finish()];
-        let entries = StructArray::new(self.fields.clone(), children, None);
-        Arc::new(MapArray::new(self.entries.clone(), offsets, entries, nulls, self.sorted))
-    }
-}
-
-fn read<'t>(json: Json<'t>, field: &FieldRef) -> Result<Value<'t>, Misfit> {
+/// Reads a value that is to go into `field`.
+pub(crate) fn read<'t>(json: Json<'t>, field: &FieldRef) -> Result<Value<'t>, Misfit> {
     match Value::read(json)? {
         Value::Null if !field.is_nullable() => Err(Misfit::Null),
         value => Ok(value),
     }
 }
 
-fn last_end(ends: &[i32]) -> usize {
+/// Where the values behind the last list begin.
+pub(crate) fn last_end(ends: &[i32]) -> usize {
     ends.last().map_or(0, |end| *end as usize)
 }
 
-fn take_offsets(ends: &mut Vec<i32>) -> OffsetBuffer<i32> {
+pub(crate) fn take_offsets(ends: &mut Vec<i32>) -> OffsetBuffer<i32> {
     let offsets: Vec<i32> = std::iter::once(0).chain(ends.drain(..)).collect();
     OffsetBuffer::new(offsets.into())
 }

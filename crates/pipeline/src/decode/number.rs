@@ -1,5 +1,7 @@
 //! DynamoDB's numbers: exact, up to 38 significant digits, never through floating point.
 
+mod text;
+
 use std::cmp::Ordering;
 
 /// DynamoDB keeps this many significant digits.
@@ -103,29 +105,13 @@ impl Number {
         Some(if self.negative { -scaled } else { scaled })
     }
 
-    /// Appends the one text that equal numbers share: plain digits without an exponent.
-    pub fn write_text(self, text: &mut Vec<u8>) {
-        let mut buffer = [0u8; DIGITS_MAX as usize + 1];
-        let digits = write_digits(self.coefficient, &mut buffer);
-        if self.negative {
-            text.push(b'-');
+    /// How many digits stand before the point, and how many after it.
+    pub fn digits_around_point(self) -> (u32, u32) {
+        if self.coefficient == 0 {
+            return (1, 0);
         }
-        if self.exponent >= 0 {
-            text.extend_from_slice(digits);
-            text.resize(text.len() + self.exponent as usize, b'0');
-            return;
-        }
-        let fraction = -self.exponent as usize;
-        if digits.len() > fraction {
-            let (whole, fraction) = digits.split_at(digits.len() - fraction);
-            text.extend_from_slice(whole);
-            text.push(b'.');
-            text.extend_from_slice(fraction);
-        } else {
-            text.extend_from_slice(b"0.");
-            text.resize(text.len() + fraction - digits.len(), b'0');
-            text.extend_from_slice(digits);
-        }
+        let before = (self.digits() as i32 + self.exponent).max(0) as u32;
+        (before, (-self.exponent).max(0) as u32)
     }
 
     fn digits(self) -> u32 {
@@ -182,18 +168,6 @@ fn parse_exponent(text: &[u8]) -> Result<i32, NotANumber> {
         exponent.saturating_mul(10).saturating_add(i32::from(digit - b'0')).min(FAR_OUTSIDE)
     });
     Ok(sign * magnitude)
-}
-
-fn write_digits(mut value: u128, buffer: &mut [u8; DIGITS_MAX as usize + 1]) -> &[u8] {
-    let mut start = buffer.len();
-    loop {
-        start -= 1;
-        buffer[start] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            return &buffer[start..];
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::change::{Operation, Position};
 use crate::decode::attributes::Attributes;
 use crate::decode::column::Column;
 use crate::decode::misfit::{Misfit, Rejection};
+use crate::decode::new_columns::NewColumns;
 use crate::decode::record::ChangeRecord;
 use crate::decode::tape::{Json, Members};
 use crate::decode::value::Value;
@@ -78,30 +79,37 @@ impl Rows {
         })
     }
 
-    pub fn has_time(&self) -> bool {
+    pub fn has_metadata(&self) -> bool {
         !self.metadata.is_empty()
     }
 
-    /// Adds the row of one change. Attributes that have no column go to `unknown`. On an error nothing is added.
-    pub fn push<'t>(
+    /// Adds the row of one change, and to `new_columns` what attributes without a column need. On an error nothing is
+    /// added to either.
+    pub fn push(
         &mut self,
-        record: &ChangeRecord<'t>,
+        record: &ChangeRecord<'_>,
         position: &Position,
-        unknown: &mut Vec<(&'t str, Json<'t>)>,
+        new_columns: &mut NewColumns,
     ) -> Result<(), Rejection> {
-        let pushed = self.try_push(record, position, unknown);
+        let pushed = self.try_push(record, position, new_columns);
         match pushed {
-            Ok(()) => self.len += 1,
-            Err(_) => self.columns.iter_mut().for_each(|column| column.truncate(self.len)),
+            Ok(()) => {
+                self.len += 1;
+                new_columns.keep();
+            }
+            Err(_) => {
+                self.columns.iter_mut().for_each(|column| column.truncate(self.len));
+                new_columns.drop_seen();
+            }
         }
         pushed
     }
 
-    fn try_push<'t>(
+    fn try_push(
         &mut self,
-        record: &ChangeRecord<'t>,
+        record: &ChangeRecord<'_>,
         position: &Position,
-        unknown: &mut Vec<(&'t str, Json<'t>)>,
+        new_columns: &mut NewColumns,
     ) -> Result<(), Rejection> {
         self.push_keys(record.keys.clone())?;
         self.push_metadata(record, position);
@@ -110,7 +118,7 @@ impl Rows {
                 // What identifies the item was taken from the record's keys.
                 Some(column) if self.is_key[column] => {}
                 Some(column) => self.push_attribute(column, name, json)?,
-                None => unknown.push((name, json)),
+                None => new_columns.see(name, json)?,
             }
         }
         let has_keys_only = record.operation == Operation::Remove && self.shape.mode == Mode::Mirror;

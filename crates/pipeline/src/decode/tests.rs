@@ -268,3 +268,46 @@ fn a_table_that_no_item_can_fill_is_misconfigured() {
         assert_eq!(Decoder::new(&shape).err().unwrap().to_string(), expected);
     }
 }
+
+#[test]
+fn an_attribute_without_a_column_asks_for_one_where_the_table_is_ours() {
+    let shape = ours(&[("id", DataType::Utf8), ("name", DataType::Utf8)], &["id"]);
+    let decoded = decode(
+        &shape,
+        &[
+            insert(r#""Age":{"N":"1"},"empty":{"NULL":true},"_x":{"BOOL":true}"#),
+            insert(r#""Age":{"N":"1.5"},"tags":{"SS":["b","a"]},"nested":{"M":{"a":{"N":"1"}}},"list":{"L":[]}"#),
+            insert(r#""rejected":{"S":"x"},"bad":{"N":"x"}"#),
+        ],
+    );
+    let columns: Vec<_> = decoded.new_columns.iter().map(|column| (&*column.attribute, &*column.column)).collect();
+    assert_eq!(columns, [("Age", "age"), ("_x", "a_x"), ("tags", "tags"), ("nested", "nested"), ("list", "list")]);
+    let types: Vec<_> = decoded.new_columns.iter().map(|column| column.data_type.clone()).collect();
+    let tags = DataType::List(Arc::new(Field::new("element", DataType::Utf8, true)));
+    assert_eq!(types, [DataType::Decimal128(38, 1), DataType::Boolean, tags, DataType::Utf8, DataType::Utf8]);
+    assert_eq!(decoded.rejected[0].code, "DYN410");
+
+    let fixed = TableShape { evolve: false, ..shape };
+    assert_eq!(decode(&fixed, &[insert(r#""Age":{"N":"1"}"#)]).new_columns, []);
+}
+
+#[test]
+fn a_second_spelling_of_a_name_gets_a_column_of_its_own() {
+    let documented = crate::shape::described("name", "name", DataType::Utf8, true);
+    let id = crate::shape::described("id", "id", DataType::Utf8, false);
+    let schema = Arc::new(Schema::new(vec![id, documented]));
+    let shape = TableShape::from_table(schema, vec!["id".into()], Mode::Mirror, true);
+    let decoded = decode(&shape, &[insert(r#""Name":{"S":"x"},"name":{"S":"y"},"NAME":{"S":"z"}"#)]);
+    assert_eq!(row(&decoded, 0), ["k", "y"]);
+    let columns: Vec<_> = decoded.new_columns.iter().map(|column| &*column.column).collect();
+    assert_eq!(columns, ["name_dcd1d5", "name_eaa589"]);
+}
+
+#[test]
+fn a_table_is_not_widened_without_end() {
+    let attributes: Vec<String> = (0..1200).map(|index| format!(r#""a{index}":{{"N":"1"}}"#)).collect();
+    let shape = ours(&[("id", DataType::Utf8)], &["id"]);
+    let decoded = decode(&shape, &[insert(&attributes.join(",")), insert(&attributes[0])]);
+    assert_eq!(decoded.rejected[0].code, "DYN411");
+    assert_eq!(decoded.new_columns.len(), 1);
+}

@@ -9,8 +9,9 @@ use arrow::array::{
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, DataType, TimeUnit};
 
+use crate::decode::map::MapColumn;
 use crate::decode::misfit::Misfit;
-use crate::decode::nested::{ListColumn, MapColumn, StructColumn};
+use crate::decode::nested::{ListColumn, StructColumn};
 
 pub(crate) enum Values {
     Int(Vec<i32>),
