@@ -40,7 +40,7 @@ pub(crate) struct Dispatched {
 const ICEBERG_SCOPES: [&str; 2] = ["s3tables", "glue"];
 
 /// Services of AWS that are not served here and whose clients read nothing but XML.
-const FOREIGN_XML_SCOPES: [&str; 4] = ["cloudfront", "route53", "s3express", "s3-outposts"];
+const FOREIGN_XML_SCOPES: [&str; 5] = ["cloudfront", "route53", "s3", "s3express", "s3-outposts"];
 
 impl Services {
     /// `scope` is the service of the credential scope; `None` for unsigned requests.

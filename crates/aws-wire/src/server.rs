@@ -17,8 +17,9 @@ use tracing::{debug, warn};
 
 use crate::Gateway;
 
-/// Connections at the same time. The next one waits in the listener's queue.
-const CONNECTIONS_MAX: usize = 1024;
+/// Connections at the same time: half of the file descriptors that a process usually has. The next one waits in the
+/// listener's queue.
+const CONNECTIONS_MAX: usize = 512;
 
 /// How long a client may take to send a head; also how long a connection may be idle.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(75);

@@ -41,12 +41,6 @@ fn caller_identity(caller: &Caller) -> String {
 
 /// A user's unique id, `AIDA…`: the same for the same ARN, on every machine.
 fn user_id(arn: &str) -> String {
-    let digest: String = (0..2u8).map(|salt| crc32fast::hash(&[&[salt], arn.as_bytes()].concat())).fold(
-        String::from("AIDA"),
-        |mut id, checksum| {
-            id.push_str(&format!("{checksum:08X}"));
-            id
-        },
-    );
-    digest
+    let salted = |salt: u8| crc32fast::hash(&[&[salt], arn.as_bytes()].concat());
+    format!("AIDA{:08X}{:08X}", salted(0), salted(1))
 }

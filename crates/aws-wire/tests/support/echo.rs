@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// Echoes, except for the operations `Fail`, whose body describes the error, and `Panic`.
 pub struct EchoJson {
@@ -35,6 +36,32 @@ impl JsonService for EchoJson {
             "Panic" => panic!("scripted"),
             _ => Ok(echo(self.target_prefix, Some(caller), operation, &body).to_string().into()),
         }
+    }
+}
+
+/// Holds each call until it is let go, and tells how far it came.
+#[derive(Default)]
+pub struct HeldJson {
+    pub started: Notify,
+    pub go: Notify,
+    pub ended: Notify,
+}
+
+#[async_trait]
+impl JsonService for HeldJson {
+    fn target_prefix(&self) -> &'static str {
+        "Held"
+    }
+
+    fn json_version(&self) -> JsonVersion {
+        JsonVersion::V1_1
+    }
+
+    async fn call(&self, _caller: &Caller, _operation: &str, _body: Bytes) -> Result<Bytes, AwsError> {
+        self.started.notify_one();
+        self.go.notified().await;
+        self.ended.notify_one();
+        Ok(Bytes::from_static(b"{}"))
     }
 }
 

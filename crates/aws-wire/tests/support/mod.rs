@@ -44,6 +44,11 @@ pub async fn serve_strict() -> Served {
 }
 
 async fn serve(authentication: Authentication) -> Served {
+    run(gateway(authentication)).await
+}
+
+/// A gateway with an echo at each scope.
+pub fn gateway(authentication: Authentication) -> Gateway {
     let dynamodb = |target_prefix| EchoJson {
         target_prefix,
         json_version: JsonVersion::V1_0,
@@ -51,13 +56,16 @@ async fn serve(authentication: Authentication) -> Served {
     };
     let kinesis =
         EchoJson { target_prefix: "Kinesis_20131202", json_version: JsonVersion::V1_1, error_namespace: None };
-    let gateway = Gateway::new(Ambient::fixed(NOW_SECONDS * 1000), authentication)
+    Gateway::new(Ambient::fixed(NOW_SECONDS * 1000), authentication)
         .json_service("dynamodb", Arc::new(dynamodb("DynamoDB_20120810")))
         .json_service("dynamodb", Arc::new(dynamodb("DynamoDBStreams_20120810")))
         .json_service("kinesis", Arc::new(kinesis))
         .rest_service("s3tables", Arc::new(EchoRest("s3tables")))
         .iceberg(Arc::new(EchoRest("iceberg")))
-        .streaming_service("s3", Arc::new(EchoStream));
+        .streaming_service("s3", Arc::new(EchoStream))
+}
+
+pub async fn run(gateway: Gateway) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
