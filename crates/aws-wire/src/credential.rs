@@ -108,6 +108,9 @@ impl Credential {
                 "Credential must be given as KEY/DATE/REGION/SERVICE/aws4_request, not '{credential}'."
             )));
         };
+        if !is_region(region) {
+            return Err(Malformed(format!("'{region}' is not a valid region name.")));
+        }
         Ok(Self {
             access_key_id: fields.next().unwrap_or_default().into(),
             date: date.into(),
@@ -115,6 +118,11 @@ impl Credential {
             service: service.into(),
         })
     }
+}
+
+/// A region goes into ARNs, so it must not be able to break one.
+fn is_region(name: &str) -> bool {
+    name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn header_names(list: &str) -> Vec<String> {
@@ -175,7 +183,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_malformed() {
-        for credential in ["", "test", "test/20260101/us-east-1/dynamodb", "test/20260101/us-east-1//aws4_request"] {
+        let incomplete = ["", "test", "test/20260101/us-east-1/dynamodb", "test/20260101/us-east-1//aws4_request"];
+        let arn_in_region = "test/20260101/us-east-1:0/dynamodb/aws4_request";
+        for credential in incomplete.into_iter().chain([arn_in_region]) {
             let header = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
             assert!(find("/", Some(&header)).is_err(), "{credential}");
         }

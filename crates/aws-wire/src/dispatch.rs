@@ -24,10 +24,15 @@ pub(crate) struct Services {
 /// Who answers.
 pub(crate) enum Target {
     Health,
-    Json { service: Arc<dyn JsonService>, operation: String },
+    Streaming(Arc<dyn StreamingService>),
+    Buffered(Buffered),
+}
+
+/// A service that gets its body whole, and its caller known.
+pub(crate) enum Buffered {
+    Json { service: Arc<dyn JsonService>, shape: JsonShape, operation: String },
     Rest(Arc<dyn RestService>),
     Query(Arc<dyn QueryService>),
-    Streaming(Arc<dyn StreamingService>),
 }
 
 /// Where a request goes, and how its caller wants to hear of errors, this one included.
@@ -49,7 +54,7 @@ impl Services {
             && is_iceberg_path(parts.uri.path())
             && scope.is_none_or(|scope| ICEBERG_SCOPES.contains(&scope))
         {
-            return Dispatched { protocol: Protocol::Iceberg, target: Ok(Target::Rest(iceberg.clone())) };
+            return rest(Protocol::Iceberg, iceberg);
         }
         match scope {
             Some(scope) => self.dispatch_signed(parts, scope),
@@ -78,7 +83,7 @@ impl Services {
             return json(parts, services.iter().map(|service| (*scope, service)));
         }
         match self.rest.get(scope) {
-            Some(service) => Dispatched { protocol: Protocol::RestJson, target: Ok(Target::Rest(service.clone())) },
+            Some(service) => rest(Protocol::RestJson, service),
             None => self.unknown_service(parts, scope),
         }
     }
@@ -125,9 +130,13 @@ fn streaming(service: &Arc<dyn StreamingService>) -> Dispatched {
     Dispatched { protocol: Protocol::RestXml, target: Ok(Target::Streaming(service.clone())) }
 }
 
+fn rest(protocol: Protocol, service: &Arc<dyn RestService>) -> Dispatched {
+    Dispatched { protocol, target: Ok(Target::Buffered(Buffered::Rest(service.clone()))) }
+}
+
 fn query(service: &Arc<dyn QueryService>) -> Dispatched {
     let protocol = Protocol::Query { xml_namespace: Some(service.xml_namespace()) };
-    Dispatched { protocol, target: Ok(Target::Query(service.clone())) }
+    Dispatched { protocol, target: Ok(Target::Buffered(Buffered::Query(service.clone()))) }
 }
 
 /// Picks the JSON service whose prefix the target has.
@@ -144,13 +153,16 @@ fn json<'a>(
         };
         return Dispatched { protocol: Protocol::Json(shape), target: Err(unknown_operation(target)) };
     };
-    let protocol = Protocol::Json(JsonShape::of(service.as_ref(), scope, &parts.headers));
-    let is_named = parts.method == Method::POST && !operation.is_empty();
-    let target = match is_named {
-        true => Ok(Target::Json { service: service.clone(), operation: operation.to_owned() }),
+    let shape = JsonShape::of(service.as_ref(), scope, &parts.headers);
+    let is_call = parts.method == Method::POST && !operation.is_empty();
+    let target = match is_call {
+        true => {
+            let (service, operation) = (service.clone(), operation.to_owned());
+            Ok(Target::Buffered(Buffered::Json { service, shape, operation }))
+        }
         false => Err(unknown_operation(target)),
     };
-    Dispatched { protocol, target }
+    Dispatched { protocol: Protocol::Json(shape), target }
 }
 
 fn unknown_operation(target: &str) -> AwsError {

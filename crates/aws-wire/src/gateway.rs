@@ -8,14 +8,14 @@ use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use crate::{
     Authentication, AwsError, Body, Caller, DEFAULT_REGION, Form, Identity, JsonService, QueryService, RestService,
     StreamingService, body,
     credential::{Malformed, Presented},
     denial::Denial,
-    dispatch::{Dispatched, Services, Target},
+    dispatch::{Buffered, Dispatched, Services, Target},
     front, health, json,
     protocol::Protocol,
     query,
@@ -85,7 +85,10 @@ impl Gateway {
         });
 
         let mut response = outcome.unwrap_or_else(|error| {
-            debug!(request_id, code = %error.code, "refused");
+            match error.status.is_server_error() {
+                true => warn!(request_id, code = %error.code, "failed"),
+                false => debug!(request_id, code = %error.code, "refused"),
+            }
             protocol.error(&error, &request_id).map(whole)
         });
         protocol.stamp(response.headers_mut(), &request_id);
@@ -110,7 +113,8 @@ impl Gateway {
             request_id,
         };
 
-        let target = match target? {
+        let service = match target? {
+            Target::Buffered(service) => service,
             Target::Health => return Ok(health::health(&self.services.names()).map(whole)),
             Target::Streaming(service) => {
                 if let Some(identity) = self.authentication.take_at_word(presented.as_ref()).map_err(denied)? {
@@ -119,7 +123,6 @@ impl Gateway {
                 }
                 return Ok(service.call(Request::from_parts(parts, incoming)).await);
             }
-            buffered => buffered,
         };
 
         let sent = body::read(incoming).await?;
@@ -128,7 +131,7 @@ impl Gateway {
         let identity = self.authentication.identify(&parts, presented.as_ref(), is_iceberg, now, &sent);
         let caller = caller(identity.map_err(denied)?, &parts);
         let body = body::inflate(&mut parts.headers, sent).await?;
-        Ok(call_buffered(&caller, protocol, target, parts, body).await?.map(whole))
+        Ok(service.call(&caller, parts, body).await?.map(whole))
     }
 }
 
@@ -140,21 +143,16 @@ struct Arrived {
     request_id: String,
 }
 
-async fn call_buffered(
-    caller: &Caller,
-    protocol: Protocol,
-    target: Target,
-    parts: Parts,
-    body: Bytes,
-) -> Result<Response<Bytes>, AwsError> {
-    match (target, protocol) {
-        (Target::Json { service, operation }, Protocol::Json(shape)) => {
-            json::check_content_type(&parts.headers)?;
-            Ok(shape.success(service.call(caller, &operation, body).await?))
+impl Buffered {
+    async fn call(self, caller: &Caller, parts: Parts, body: Bytes) -> Result<Response<Bytes>, AwsError> {
+        match self {
+            Self::Json { service, shape, operation } => {
+                json::check_content_type(&parts.headers)?;
+                Ok(shape.success(service.call(caller, &operation, body).await?))
+            }
+            Self::Query(service) => query::call(service.as_ref(), caller, &Form::of(&parts, &body)).await,
+            Self::Rest(service) => Ok(service.call(caller, Request::from_parts(parts, body)).await),
         }
-        (Target::Query(service), _) => query::call(service.as_ref(), caller, &Form::of(&parts, &body)).await,
-        (Target::Rest(service), _) => Ok(service.call(caller, Request::from_parts(parts, body)).await),
-        _ => unreachable!("JSON targets come with a JSON protocol, and the others are answered before"),
     }
 }
 
