@@ -113,7 +113,15 @@ impl KeyIndex {
     /// Takes over what a confirmed commit changed. After an error the index is dirty and has no marker.
     pub(crate) fn apply(&mut self, update: IndexUpdate) -> Result<()> {
         self.require_clean()?;
-        self.extend(update.new_files, update.upserts, &update.deletes)?;
+        let ids = self.add_files(update.new_files)?;
+        let placed = update.upserts.into_iter().map(|(hash, (file, row))| {
+            let file = *ids.get(file as usize).ok_or_else(|| {
+                Error::new(ErrorKind::Unexpected, format!("index a row of file {file} of {}", ids.len()))
+            })?;
+            Ok((hash, RowPlace { file, row }))
+        });
+        self.put(placed.collect::<Result<Vec<_>>>()?)?;
+        self.remove(&update.deletes)?;
         self.seal(update.marker)
     }
 
@@ -131,52 +139,48 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// Adds and removes keys and leaves the index dirty, so that a rebuild can call it many times before it seals.
-    /// Gives the number of upserted keys that were there before.
-    pub(crate) fn extend(
-        &mut self,
-        new_files: Vec<IndexedFile>,
-        mut upserts: Vec<(u128, (u32, u64))>,
-        deletes: &[u128],
-    ) -> Result<u64> {
+    /// Adds data files and gives their numbers. This, [`KeyIndex::put`] and [`KeyIndex::remove`] leave the index dirty
+    /// until it is sealed; a file without a row is forgotten then.
+    pub(crate) fn add_files(&mut self, files: Vec<IndexedFile>) -> Result<Vec<u32>> {
         self.mark_dirty()?;
-        self.change(new_files, &mut upserts, deletes).map_err(|error| failed("change", &self.dir, error))
+        self.files.add(files).map_err(|error| failed("add files to", &self.dir, error))
     }
 
-    /// Declares the index to mirror `snapshot_id`.
-    pub(crate) fn seal(&mut self, snapshot_id: i64) -> Result<()> {
-        self.write_header(State::Clean { marker: snapshot_id })?;
-        self.marker = Some(snapshot_id);
-        Ok(())
-    }
-
-    fn change(
-        &mut self,
-        new_files: Vec<IndexedFile>,
-        upserts: &mut [(u128, (u32, u64))],
-        deletes: &[u128],
-    ) -> io::Result<u64> {
-        let ids = self.files.add(new_files)?;
+    /// Sets where rows are and gives the number of keys that were somewhere before.
+    pub(crate) fn put(&mut self, mut rows: Vec<(u128, RowPlace)>) -> Result<u64> {
+        self.mark_dirty()?;
         // Slots lie in hash order, so sorted keys walk through memory once.
-        upserts.sort_unstable_by_key(|(hash, _)| *hash);
+        rows.sort_unstable_by_key(|(hash, _)| *hash);
         let mut replaced = 0;
-        for &(hash, (file, row)) in &*upserts {
-            let row = u32::try_from(row).map_err(|_| io::Error::other("a data file of more than 2^32 rows"))?;
-            self.slots.make_room(&self.dir)?;
-            let file = ids[file as usize];
+        for (hash, RowPlace { file, row }) in rows {
+            let row = u32::try_from(row)
+                .map_err(|_| Error::new(ErrorKind::Refused, "index a data file of more than 2^32 rows"))?;
+            self.slots.make_room(&self.dir).map_err(|error| failed("grow", &self.dir, error))?;
             if let Some(old) = self.slots.put(hash, Slot { file, row }) {
                 self.files.release_row(old.file);
                 replaced += 1;
             }
             self.files.retain_row(file);
         }
-        for &hash in deletes {
+        Ok(replaced)
+    }
+
+    pub(crate) fn remove(&mut self, keys: &[u128]) -> Result<()> {
+        self.mark_dirty()?;
+        for &hash in keys {
             if let Some(old) = self.slots.remove(hash) {
                 self.files.release_row(old.file);
             }
         }
-        self.files.forget_unused()?;
-        Ok(replaced)
+        Ok(())
+    }
+
+    /// Declares the index to mirror `snapshot_id`.
+    pub(crate) fn seal(&mut self, snapshot_id: i64) -> Result<()> {
+        self.files.forget_unused().map_err(|error| failed("forget files of", &self.dir, error))?;
+        self.write_header(State::Clean { marker: snapshot_id })?;
+        self.marker = Some(snapshot_id);
+        Ok(())
     }
 
     fn open_clean(dir: &Path, table_uuid: Uuid) -> io::Result<Option<(SlotTable, FileList, i64)>> {
@@ -205,7 +209,9 @@ impl KeyIndex {
     }
 
     fn mark_dirty(&mut self) -> Result<()> {
-        self.marker = None;
+        if self.marker.take().is_none() {
+            return Ok(());
+        }
         self.write_header(State::Dirty)?;
         if !self.announced {
             // What the disk holds may say "clean and synced" from the last time: it must stop saying so before any

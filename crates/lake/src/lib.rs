@@ -15,6 +15,8 @@ mod storage;
 mod scan;
 #[allow(dead_code, reason = "called by the committer")]
 mod position_deletes;
+#[allow(dead_code, reason = "called by the committer")]
+mod rebuild;
 mod table_writer;
 #[cfg(test)]
 #[allow(dead_code, reason = "called by tests to come")]

@@ -30,6 +30,12 @@ fn open_filled(dir: &TempDir) -> KeyIndex {
     index
 }
 
+/// The beginning of a change that never ends.
+fn begin_change(index: &mut KeyIndex, name: &str, keys: &[u128]) {
+    let file = index.add_files(vec![file(name)]).unwrap()[0];
+    index.put(keys.iter().map(|key| (*key, RowPlace { file, row: 0 })).collect()).unwrap();
+}
+
 fn spread(key: u64) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&key.to_le_bytes())
 }
@@ -59,7 +65,7 @@ fn an_index_that_was_killed_while_changing_opens_as_empty() {
     let dir = TempDir::new().unwrap();
     let mut index = open_filled(&dir);
     index.apply(upsert("a", &[spread(1)], 41)).unwrap();
-    index.extend(vec![file("b")], vec![(spread(1), (0, 0))], &[]).unwrap();
+    begin_change(&mut index, "b", &[spread(1)]);
     assert_eq!(index.marker(), None);
     assert_eq!(index.set_marker(42).unwrap_err().kind(), ErrorKind::Unexpected);
     drop(index);
@@ -185,15 +191,15 @@ proptest! {
                     prop_assert_eq!(index.marker(), marker);
                 }
                 Step::Kill(keys) => {
-                    index.extend(vec![file("lost")], keys.iter().map(|key| (hash(*key), (0, 0))).collect(), &[]).unwrap();
+                    begin_change(&mut index, "lost", &keys.into_iter().map(hash).collect::<Vec<_>>());
                     drop(index);
                     index = KeyIndex::open(dir.path(), TABLE).unwrap();
                     prop_assert_eq!(index.marker(), None);
                     prop_assert_eq!(index.len(), 0);
                     index.clear().unwrap();
                     for (key, (path, row)) in &model {
-                        let name = path.rsplit('/').next().unwrap();
-                        index.extend(vec![file(name)], vec![(*key, (0, *row))], &[]).unwrap();
+                        let file = index.add_files(vec![file(path.rsplit('/').next().unwrap())]).unwrap()[0];
+                        index.put(vec![(*key, RowPlace { file, row: *row })]).unwrap();
                     }
                     index.seal(number).unwrap();
                 }
