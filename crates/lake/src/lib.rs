@@ -19,7 +19,6 @@ mod position_deletes;
 mod rebuild;
 mod table_writer;
 #[cfg(test)]
-#[allow(dead_code, reason = "called by tests to come")]
 mod test_table;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};

@@ -41,8 +41,7 @@ impl FileLayout {
             return Err(Error::new(ErrorKind::Refused, format!("write column {}: the table has none", unknown.name())));
         }
         let columns = self.schema.fields().iter().map(|field| fit_column(field, batch)).collect::<Result<Vec<_>>>()?;
-        // The names and ids of nested fields count in the file, where the layout gives them, not in the array.
-        let options = RecordBatchOptions::new().with_match_field_names(false).with_row_count(Some(batch.num_rows()));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::new(ErrorKind::Refused, "fit rows to the table's schema").with_source(error))
     }
@@ -52,10 +51,10 @@ fn fit_column(field: &Field, batch: &RecordBatch) -> Result<ArrayRef> {
     let Some(column) = batch.column_by_name(field.name()) else {
         return Ok(new_null_array(field.data_type(), batch.num_rows()));
     };
-    if column.data_type().equals_datatype(field.data_type()) {
+    if column.data_type() == field.data_type() {
         return Ok(Arc::clone(column));
     }
-    // A value that does not fit is an error here, never a null.
+    // Nested columns get the table's names and field ids. A value that does not fit is an error, never a null.
     let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(column, field.data_type(), &options).map_err(|error| {
         Error::new(ErrorKind::Refused, format!("write column {} as {}", field.name(), field.data_type()))
