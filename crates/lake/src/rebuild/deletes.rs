@@ -40,7 +40,7 @@ struct EqualityDelete {
 /// The rows that one delete file names.
 enum Loaded {
     Positions(i64, HashMap<String, RoaringTreemap>),
-    Equality(EqualityDelete),
+    Equality(Arc<EqualityDelete>),
 }
 
 impl Deletes {
@@ -65,7 +65,7 @@ impl Deletes {
                         deletes.positions.entry(path).or_default().push((sequence_number, positions));
                     }
                 }
-                Loaded::Equality(delete) => deletes.equalities.push(Arc::new(delete)),
+                Loaded::Equality(delete) => deletes.equalities.push(delete),
             }
         }
         Ok(deletes)
@@ -133,7 +133,9 @@ async fn load_delete_file(
         DataContentType::PositionDeletes => {
             read_positions(bytes, &live).map(|f| Loaded::Positions(file.sequence_number, f))
         }
-        DataContentType::EqualityDeletes => read_equality_delete(file, bytes, &schema).map(Loaded::Equality),
+        DataContentType::EqualityDeletes => {
+            read_equality_delete(file, bytes, &schema).map(|delete| Loaded::Equality(Arc::new(delete)))
+        }
         DataContentType::Data => {
             Err(Error::new(ErrorKind::Unexpected, format!("read deletes of data file {}", file.path())))
         }
