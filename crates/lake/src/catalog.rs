@@ -1,7 +1,8 @@
 //! Client of an Iceberg REST catalog: Amazon S3 Tables, Glue, or any other that speaks the protocol.
 //!
-//! `rest` knows addresses and answers, `transport` sends and signs.
+//! `rest` knows addresses and answers, `transport` sends and signs, `outcome` tells what became of a commit.
 
+mod outcome;
 mod rest;
 mod transport;
 
@@ -22,6 +23,7 @@ use iceberg_catalog_rest::{
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use crate::catalog::outcome::{CommitRequest, Outcome};
 pub use crate::catalog::transport::{Transport, TransportError};
 
 use crate::catalog::rest::{Rest, read_body};

@@ -2,27 +2,27 @@
 
 mod backoff;
 mod catalog;
-#[allow(dead_code, reason = "called by the committer")]
 mod column_bounds;
-#[allow(dead_code, reason = "called by the committer")]
+mod commit;
 mod data_file;
 mod error;
 #[allow(dead_code, reason = "called by the committer")]
+mod evolve;
 mod key;
-#[allow(dead_code, reason = "called by the committer")]
 mod key_index;
 mod storage;
 mod scan;
 #[allow(dead_code, reason = "called by the committer")]
 mod position_deletes;
-#[allow(dead_code, reason = "called by the committer")]
 mod rebuild;
+mod storage;
 mod table_writer;
 #[cfg(test)]
 mod test_table;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use error::{Error, ErrorKind, Result};
+pub use evolve::schema_from_arrow;
 pub use storage::{OpenBucket, StorageConfig};
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use table_writer::{ColumnAddition, RowChanges, TableWriter, WriterOptions};

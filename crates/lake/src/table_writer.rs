@@ -1,13 +1,31 @@
 //! The one committer of a table.
+//!
+//! `batch` works out what a batch changes on a given head, `takeover` how the table is taken over, `mirror` keeps the
+//! key index in step with the head.
+
+mod batch;
+mod mirror;
+mod takeover;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use iceberg::TableIdent;
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::table::Table;
+use tracing::{debug, info};
 
 use crate::catalog::Catalog;
+use crate::commit::{Stamp, StoredCheckpoint, commit, find};
+use crate::data_file::write_data_files;
 use crate::error::{Error, ErrorKind, Result};
+use crate::evolve;
+use crate::key_index::KeyIndex;
+use crate::table_writer::batch::{Batch, BatchKeys};
+use crate::table_writer::mirror::Mirror;
+use crate::table_writer::takeover::Takeover;
 
 /// Rows to put into the table and items to take out of it. No key is in it twice.
 #[derive(Clone, Debug, Default)]
@@ -37,35 +55,129 @@ pub struct ColumnAddition {
 
 /// Writes one table: rows, deletes and the checkpoint in one snapshot.
 pub struct TableWriter {
-    _catalog: Catalog,
-    _table: TableIdent,
+    catalog: Catalog,
+    pipeline: String,
+    /// As of our last look. A commit on a head that has moved since is refused and built again.
+    table: Table,
+    schema: SchemaRef,
+    /// `None` for a table that only grows.
+    mirror: Option<Mirror>,
+    /// What the table must stand on for us to commit: the stamp of our last commit. `None` before the takeover, and
+    /// after an error, when the table may stand on something else.
+    standing: Option<Stamp>,
 }
 
 impl TableWriter {
     /// Loads the table. Nothing is written before [`TableWriter::take_over`].
-    pub async fn open(_catalog: Catalog, _table: TableIdent, _options: WriterOptions) -> Result<Self> {
-        Err(Error::new(ErrorKind::Unexpected, "open table"))
+    pub async fn open(catalog: Catalog, table: TableIdent, options: WriterOptions) -> Result<Self> {
+        let table = catalog.load_table(&table).await?;
+        let schema = arrow_schema(&table)?;
+        for column in &options.key_columns {
+            if schema.field_with_name(column).is_err() {
+                let message = format!("find key column {column} in table {}", table.identifier());
+                return Err(Error::new(ErrorKind::Refused, message));
+            }
+        }
+        let mirror = match options.key_columns.is_empty() {
+            true => None,
+            false => Some(Mirror {
+                index: KeyIndex::open(&options.index_dir, table.metadata().uuid())?,
+                key_columns: options.key_columns,
+            }),
+        };
+        Ok(Self { catalog, pipeline: options.pipeline, table, schema, mirror, standing: None })
     }
 
     /// Commits an empty snapshot under the next epoch, after which no older writer can commit, and gives the
     /// checkpoint text stored in the table; `None` where it has none yet.
     pub async fn take_over(&mut self) -> Result<Option<String>> {
-        Err(Error::new(ErrorKind::Unexpected, "take over table"))
+        self.standing = None;
+        let head = self.catalog.load_table(self.table.identifier()).await?;
+        if head.metadata().uuid() != self.table.metadata().uuid() {
+            let message = format!("take over table {}, which was replaced by another", head.identifier());
+            return Err(Error::new(ErrorKind::Transient, message));
+        }
+        let mut takeover = Takeover { commit_id: self.catalog.ambient().uuid(), pipeline: &self.pipeline };
+        let landed = commit(&self.catalog, head, &mut takeover).await?;
+        let stamp = find(landed.table.metadata())?.filter(|stamp| stamp.commit_id == takeover.commit_id);
+        let stamp = stamp.ok_or_else(|| fenced(&landed.table))?;
+
+        self.stand_on(landed.table)?;
+        if let Some(mirror) = &mut self.mirror {
+            mirror.follow(&self.table).await?;
+        }
+        let checkpoint = match &stamp.checkpoint {
+            Some(checkpoint) => Some(checkpoint.read(&self.table).await?),
+            None => None,
+        };
+        info!(table = %self.table.identifier(), epoch = stamp.epoch, "took over");
+        self.standing = Some(stamp);
+        Ok(checkpoint)
     }
 
     /// The table's current schema as Arrow, with `PARQUET:field_id` in each field's metadata and the column's doc
     /// under the metadata key `doc`.
     pub fn schema(&self) -> SchemaRef {
-        SchemaRef::new(arrow::datatypes::Schema::empty())
+        self.schema.clone()
     }
 
-    pub async fn add_columns(&mut self, _columns: &[ColumnAddition]) -> Result<()> {
-        Err(Error::new(ErrorKind::Unexpected, "add columns"))
+    /// Adds optional columns at the end of the table. One that is there already with the same type is left as it is.
+    pub async fn add_columns(&mut self, columns: &[ColumnAddition]) -> Result<()> {
+        let table = evolve::add_columns(&self.catalog, self.table.clone(), columns).await?;
+        self.stand_on(table)
     }
 
     /// Makes `changes` and the checkpoint text `to` visible in one snapshot, or neither. `Fenced` if the table's
-    /// checkpoint is not `from`, or its epoch is not ours. Resolves unknown outcomes before it returns.
-    pub async fn commit(&mut self, _changes: RowChanges, _from: Option<&str>, _to: &str) -> Result<()> {
-        Err(Error::new(ErrorKind::Unexpected, "commit"))
+    /// checkpoint is not `from`, or its epoch is not ours. Resolves unknown outcomes before it returns: minutes, where
+    /// the catalog does not answer. After an error only a new takeover tells whether the changes are visible.
+    pub async fn commit(&mut self, changes: RowChanges, from: Option<&str>, to: &str) -> Result<()> {
+        let Some(standing) = self.standing.take() else {
+            let message = format!("commit to table {} before it was taken over", self.table.identifier());
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        };
+        let is_from = match (&standing.checkpoint, from) {
+            (Some(stored), Some(from)) => stored.is(from),
+            (stored, from) => stored.is_none() && from.is_none(),
+        };
+        if !is_from {
+            return Err(fenced(&self.table));
+        }
+
+        let commit_id = self.catalog.ambient().uuid();
+        let file_prefix = format!("{}-{commit_id}", standing.epoch);
+        let keys = BatchKeys::of(&changes, self.mirror.as_ref(), &self.table)?;
+        let rows = write_data_files(&self.table, &file_prefix, &changes.upserts).await?;
+        let checkpoint = Some(StoredCheckpoint::store(&self.table, commit_id, to).await?);
+        let stamp = Stamp { commit_id, checkpoint, ..standing.clone() };
+        let mut batch =
+            Batch { stamp, standing, keys, rows, mirror: self.mirror.as_mut(), file_prefix, attempt_number: 0 };
+        let landed = commit(&self.catalog, self.table.clone(), &mut batch).await?;
+
+        let stamp = batch.stamp.clone();
+        batch.update_index(&landed)?;
+        debug!(snapshot_id = landed.snapshot_id, "committed");
+        self.stand_on(landed.table)?;
+        self.standing = Some(stamp);
+        Ok(())
     }
+
+    fn stand_on(&mut self, table: Table) -> Result<()> {
+        if table.metadata().current_schema_id() != self.table.metadata().current_schema_id() {
+            self.schema = arrow_schema(&table)?;
+        }
+        self.table = table;
+        Ok(())
+    }
+}
+
+fn arrow_schema(table: &Table) -> Result<SchemaRef> {
+    let schema = schema_to_arrow_schema(table.metadata().current_schema());
+    let schema = schema
+        .map_err(|error| Error::from_iceberg(format!("read the schema of table {}", table.identifier()), error))?;
+    Ok(Arc::new(schema))
+}
+
+fn fenced(table: &Table) -> Error {
+    let message = format!("commit to table {}, which another writer has taken over", table.identifier());
+    Error::new(ErrorKind::Fenced, message)
 }

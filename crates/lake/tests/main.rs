@@ -1,0 +1,9 @@
+//! The behaviour of `lake` against a catalog double that plays scripted faults.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod checkpoint;
+mod commit;
+mod fencing;
+mod schema;
+mod support;

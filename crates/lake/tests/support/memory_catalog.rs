@@ -1,0 +1,267 @@
+//! A catalog in memory that speaks the REST protocol below the HTTP client, and plays faults from a script.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use iceberg::spec::{TableMetadata, TableMetadataBuilder};
+use iceberg::{TableIdent, TableUpdate};
+use iceberg_catalog_rest::{CommitTableRequest, CommitTableResponse, CreateTableRequest, LoadTableResult};
+use lake::{Error, ErrorKind, Transport, TransportError};
+use serde_json::json;
+use tokio::sync::Notify;
+
+/// What happens to one commit request.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// Refused with 409 for no reason of the table's.
+    Reject409,
+    Forbid403,
+    FailBefore503,
+    FailAfterWrite503,
+    /// The connection breaks before a byte is sent.
+    NotSent,
+    /// The connection breaks after the commit.
+    Reset,
+    /// A 200 whose body is cut.
+    Unreadable,
+    /// Swallowed; it arrives at [`MemoryCatalog::release`].
+    Hold,
+}
+
+/// A commit of ours that landed.
+#[derive(Clone, Debug)]
+pub struct LandedCommit {
+    pub epoch: u64,
+    pub commit_id: String,
+}
+
+#[derive(Default)]
+pub struct MemoryCatalog {
+    state: Mutex<State>,
+    held_one: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    namespaces: BTreeSet<String>,
+    tables: BTreeMap<String, Stored>,
+    commit_faults: VecDeque<Fault>,
+    load_failures: usize,
+    held: Vec<(String, Bytes)>,
+    landed: Vec<LandedCommit>,
+    commit_bodies: Vec<Bytes>,
+}
+
+struct Stored {
+    metadata: TableMetadata,
+    location: String,
+    version: u32,
+}
+
+type Answer = (u16, Vec<u8>);
+
+impl MemoryCatalog {
+    /// Plays `faults` on the next commit requests, one each.
+    pub fn script(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.state().commit_faults.extend(faults);
+    }
+
+    /// Answers the next loads of a table with 503.
+    pub fn fail_loads(&self, count: usize) {
+        self.state().load_failures = count;
+    }
+
+    /// Completes when a request is held.
+    pub async fn held_one(&self) {
+        self.held_one.notified().await;
+    }
+
+    /// Lets the held requests arrive now, and gives the status of each.
+    pub fn release(&self) -> Vec<u16> {
+        let mut state = self.state();
+        let held = std::mem::take(&mut state.held);
+        held.into_iter().map(|(path, body)| state.commit(&path, &body).0).collect()
+    }
+
+    /// Our commits in the order in which they landed.
+    pub fn landed(&self) -> Vec<LandedCommit> {
+        self.state().landed.clone()
+    }
+
+    /// The commit requests that came, in order.
+    pub fn commit_bodies(&self) -> Vec<Bytes> {
+        self.state().commit_bodies.clone()
+    }
+
+    /// Changes a table behind everybody's back.
+    pub fn meddle(&self, table: &TableIdent, updates: impl FnOnce(&TableMetadata) -> Vec<TableUpdate>) {
+        let mut state = self.state();
+        let path = format!("{}/tables/{}", table.namespace().to_url_string(), table.name());
+        let stored = state.tables.get_mut(&path).unwrap();
+        let updates = updates(&stored.metadata);
+        stored.apply(updates).unwrap();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn commit(&self, path: &str, body: &Bytes) -> Result<Answer, TransportError> {
+        let error = |text: &str| Error::new(ErrorKind::Transient, text);
+        let mut state = self.state();
+        state.commit_bodies.push(body.clone());
+        Ok(match state.commit_faults.pop_front() {
+            None => state.commit(path, body),
+            Some(Fault::Reject409) => (409, refused("busy")),
+            Some(Fault::Forbid403) => (403, refused("forbidden")),
+            Some(Fault::FailBefore503) => (503, refused("slow down")),
+            Some(Fault::FailAfterWrite503) => {
+                assert_eq!(state.commit(path, body).0, 200);
+                (503, refused("slow down"))
+            }
+            Some(Fault::NotSent) => return Err(TransportError::NotSent(error("connection refused"))),
+            Some(Fault::Reset) => {
+                assert_eq!(state.commit(path, body).0, 200);
+                return Err(TransportError::NoAnswer(error("connection reset")));
+            }
+            Some(Fault::Unreadable) => {
+                let (status, body) = state.commit(path, body);
+                (status, body[..body.len() / 2].to_vec())
+            }
+            Some(Fault::Hold) => {
+                state.held.push((path.to_owned(), body.clone()));
+                self.held_one.notify_one();
+                return Err(TransportError::NoAnswer(error("timed out")));
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Transport for MemoryCatalog {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let path = request.uri().path().strip_prefix("/catalog/v1/").unwrap_or_default();
+        let segments: Vec<&str> = path.split('/').collect();
+        let (status, body) = match (request.method(), segments.as_slice()) {
+            (&Method::POST, ["lake", "namespaces", namespace, "tables", table]) => {
+                self.commit(&format!("{namespace}/tables/{table}"), request.body())?
+            }
+            (method, segments) => self.state().answer(method, segments, request.body()),
+        };
+        Ok(Response::builder().status(status).body(body.into()).unwrap())
+    }
+}
+
+impl State {
+    fn answer(&mut self, method: &Method, segments: &[&str], body: &Bytes) -> Answer {
+        match (method, segments) {
+            (&Method::GET, ["config"]) => (200, json(&json!({"defaults": {}, "overrides": {"prefix": "lake"}}))),
+            (&Method::POST, ["lake", "namespaces"]) => self.create_namespace(body),
+            (&Method::GET, ["lake", "namespaces"]) => {
+                let names: Vec<_> = self.namespaces.iter().map(|name| [name]).collect();
+                (200, json(&json!({"namespaces": names})))
+            }
+            (&Method::GET, ["lake", "namespaces", namespace]) if self.namespaces.contains(*namespace) => {
+                (200, json(&json!({"namespace": [namespace], "properties": {}})))
+            }
+            (&Method::POST, ["lake", "namespaces", namespace, "tables"]) => self.create_table(namespace, body),
+            (&Method::GET, ["lake", "namespaces", _, "tables", _]) if self.load_failures > 0 => {
+                self.load_failures -= 1;
+                (503, refused("slow down"))
+            }
+            (&Method::GET, ["lake", "namespaces", namespace, "tables", table]) => {
+                self.load(&format!("{namespace}/tables/{table}"))
+            }
+            _ => (404, refused("not found")),
+        }
+    }
+
+    fn create_namespace(&mut self, body: &Bytes) -> Answer {
+        let request: serde_json::Value = serde_json::from_slice(body).unwrap();
+        self.namespaces.insert(request["namespace"][0].as_str().unwrap().to_owned());
+        (200, body.to_vec())
+    }
+
+    fn create_table(&mut self, namespace: &str, body: &Bytes) -> Answer {
+        let request: CreateTableRequest = serde_json::from_slice(body).unwrap();
+        let path = format!("{namespace}/tables/{}", request.name);
+        if self.tables.contains_key(&path) {
+            return (409, refused("table exists"));
+        }
+        let root = format!("s3://warehouse/{namespace}/{}", request.name);
+        let creation = iceberg::TableCreation::builder()
+            .name(request.name)
+            .location(root.clone())
+            .schema(request.schema)
+            .partition_spec_opt(request.partition_spec)
+            .properties(request.properties)
+            .build();
+        let metadata = TableMetadataBuilder::from_table_creation(creation).unwrap().build().unwrap().metadata;
+        let location = format!("{root}/metadata/v0.metadata.json");
+        self.tables.insert(path.clone(), Stored { metadata, location, version: 0 });
+        self.load(&path)
+    }
+
+    fn load(&self, path: &str) -> Answer {
+        let Some(stored) = self.tables.get(path) else {
+            return (404, refused("no such table"));
+        };
+        let result = LoadTableResult {
+            metadata_location: Some(stored.location.clone()),
+            metadata: stored.metadata.clone(),
+            config: Default::default(),
+            storage_credentials: None,
+        };
+        (200, json(&result))
+    }
+
+    fn commit(&mut self, path: &str, body: &Bytes) -> Answer {
+        let request: CommitTableRequest = serde_json::from_slice(body).unwrap();
+        let Some(stored) = self.tables.get_mut(path) else {
+            return (404, refused("no such table"));
+        };
+        for requirement in &request.requirements {
+            if let Err(error) = requirement.check(Some(&stored.metadata)) {
+                return (409, refused(&error.to_string()));
+            }
+        }
+        let summary = request.updates.iter().find_map(|update| match update {
+            TableUpdate::AddSnapshot { snapshot } => Some(snapshot.summary().additional_properties.clone()),
+            _ => None,
+        });
+        if let Err(error) = stored.apply(request.updates) {
+            return (400, refused(&error.to_string()));
+        }
+        self.landed.extend(summary.map(|summary| LandedCommit {
+            epoch: summary["dynaberg.epoch"].parse().unwrap(),
+            commit_id: summary["dynaberg.commit-id"].clone(),
+        }));
+        let response =
+            CommitTableResponse { metadata_location: stored.location.clone(), metadata: stored.metadata.clone() };
+        (200, json(&response))
+    }
+}
+
+impl Stored {
+    fn apply(&mut self, updates: Vec<TableUpdate>) -> iceberg::Result<()> {
+        let mut builder = self.metadata.clone().into_builder(Some(self.location.clone()));
+        for update in updates {
+            builder = update.apply(builder)?;
+        }
+        self.metadata = builder.build()?.metadata;
+        self.version += 1;
+        self.location = format!("{}/metadata/v{}.metadata.json", self.metadata.location(), self.version);
+        Ok(())
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap()
+}
+
+fn refused(message: &str) -> Vec<u8> {
+    json(&json!({"error": {"message": message, "type": "Scripted", "code": 0}}))
+}

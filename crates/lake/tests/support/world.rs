@@ -1,0 +1,194 @@
+//! One table in a [`MemoryCatalog`], its objects in memory, and writers of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use ambient::Ambient;
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use futures::TryStreamExt;
+use iceberg::spec::{MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata};
+use iceberg::table::Table;
+use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
+use lake::{
+    Catalog, CatalogConfig, Result, RowChanges, StorageConfig, TableCreation, TableWriter, WriterOptions,
+    schema_from_arrow,
+};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use tempfile::TempDir;
+
+use super::memory_catalog::MemoryCatalog;
+
+pub struct World {
+    pub double: Arc<MemoryCatalog>,
+    pub catalog: Catalog,
+    pub objects: Arc<dyn ObjectStore>,
+    pub table: TableIdent,
+    key_columns: Vec<String>,
+    folder: TempDir,
+}
+
+impl World {
+    /// A table of `id` and `n` that only grows.
+    pub async fn changelog() -> Self {
+        Self::new(&[]).await
+    }
+
+    /// A table of `id` and `n` with one row per `id`.
+    pub async fn mirror() -> Self {
+        Self::new(&["id"]).await
+    }
+
+    async fn new(key_columns: &[&str]) -> Self {
+        let double = Arc::new(MemoryCatalog::default());
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let warehouse = objects.clone();
+        let storage = StorageConfig {
+            local: Some(Arc::new(move |bucket| (bucket == "warehouse").then(|| warehouse.clone()))),
+            ..StorageConfig::default()
+        };
+        let config =
+            CatalogConfig { uri: "http://double/catalog/".to_owned(), warehouse: None, signing: None, storage };
+        let catalog = Catalog::connect_through(double.clone(), config, ambient()).await.unwrap();
+
+        let namespace = NamespaceIdent::new("shop".to_owned());
+        catalog.ensure_namespace(&namespace).await.unwrap();
+        let creation = TableCreation {
+            name: "orders".to_owned(),
+            schema: schema_from_arrow(&schema()).unwrap(),
+            partition_spec: None,
+            sort_order: None,
+            properties: Default::default(),
+        };
+        let table = catalog.create_table(&namespace, creation).await.unwrap();
+        Self {
+            double,
+            catalog,
+            objects,
+            table: table.identifier().clone(),
+            key_columns: key_columns.iter().map(|name| name.to_string()).collect(),
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// A writer of the table on the machine `host`, which has its own key index.
+    pub async fn writer(&self, host: &str) -> TableWriter {
+        self.try_writer(host, "orders").await.unwrap()
+    }
+
+    pub async fn try_writer(&self, host: &str, pipeline: &str) -> Result<TableWriter> {
+        let options = WriterOptions {
+            pipeline: pipeline.to_owned(),
+            key_columns: self.key_columns.clone(),
+            index_dir: self.folder.path().join(host),
+        };
+        TableWriter::open(self.catalog.clone(), self.table.clone(), options).await
+    }
+
+    pub async fn load(&self) -> Table {
+        self.catalog.load_table(&self.table).await.unwrap()
+    }
+
+    /// The checkpoint in the head's summary.
+    pub async fn checkpoint(&self) -> Option<String> {
+        let table = self.load().await;
+        table.metadata().current_snapshot().and_then(|head| {
+            let summary = &head.summary().additional_properties;
+            summary.get("dynaberg.checkpoint").cloned()
+        })
+    }
+
+    /// Along the history, no commit landed twice, and none of an older epoch after a takeover.
+    pub async fn check_history(&self) {
+        let landed = self.double.landed();
+        assert!(landed.is_sorted_by_key(|commit| commit.epoch), "{landed:?}");
+        let mut commit_ids: Vec<_> = landed.iter().map(|commit| &commit.commit_id).collect();
+        commit_ids.sort();
+        assert!(commit_ids.is_sorted_by(|a, b| a < b), "{landed:?}");
+    }
+
+    /// The table's rows, sorted.
+    pub async fn rows(&self) -> Vec<(String, i64)> {
+        let table = self.load().await;
+        let scan = async {
+            let stream = table.scan().select(["id", "n"]).build()?.to_arrow().await?;
+            stream.try_collect::<Vec<RecordBatch>>().await
+        };
+        // The crate's reader can lose a wake-up.
+        let batches = tokio::time::timeout(Duration::from_secs(60), scan).await.expect("the scan ends").unwrap();
+        let mut rows = Vec::new();
+        for batch in batches {
+            let (ids, numbers) = (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
+            rows.extend((0..batch.num_rows()).map(|row| (ids.value(row).to_owned(), numbers.value(row))));
+        }
+        rows.sort();
+        rows
+    }
+}
+
+/// Time stands still. The bits look random, unlike those of `Ambient::fixed`, so that back-off takes its time.
+fn ambient() -> Ambient {
+    let drawn = AtomicU64::new(1);
+    Ambient::new(
+        || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
+        move || {
+            u128::from(drawn.fetch_add(1, Ordering::Relaxed)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        },
+    )
+}
+
+/// How many objects the table has.
+pub async fn object_count(world: &World) -> usize {
+    world.objects.list(None).try_collect::<Vec<_>>().await.unwrap().len()
+}
+
+/// A snapshot of somebody else that changes no row.
+pub fn foreign_compaction(metadata: &TableMetadata) -> Vec<TableUpdate> {
+    let parent = metadata.current_snapshot().unwrap();
+    let snapshot_id = parent.snapshot_id() + 1;
+    let snapshot = Snapshot::builder()
+        .with_snapshot_id(snapshot_id)
+        .with_parent_snapshot_id(Some(parent.snapshot_id()))
+        .with_sequence_number(metadata.next_sequence_number())
+        .with_timestamp_ms(metadata.last_updated_ms() + 1)
+        .with_manifest_list(parent.manifest_list())
+        .with_schema_id(metadata.current_schema_id())
+        .with_summary(Summary { operation: Operation::Replace, additional_properties: HashMap::new() })
+        .build();
+    vec![TableUpdate::AddSnapshot { snapshot }, point_main_to(snapshot_id)]
+}
+
+pub fn expire_all_but_head(metadata: &TableMetadata) -> Vec<TableUpdate> {
+    let ids = metadata.snapshots().map(|snapshot| snapshot.snapshot_id());
+    let snapshot_ids = ids.filter(|id| Some(*id) != metadata.current_snapshot_id()).collect();
+    vec![TableUpdate::RemoveSnapshots { snapshot_ids }]
+}
+
+pub fn point_main_to(snapshot_id: i64) -> TableUpdate {
+    let reference = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
+    TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_owned(), reference }
+}
+
+pub fn schema() -> Schema {
+    Schema::new(vec![Field::new("id", DataType::Utf8, false), Field::new("n", DataType::Int64, true)])
+}
+
+pub fn upserts(rows: &[(&str, i64)]) -> RowChanges {
+    let ids = StringArray::from_iter_values(rows.iter().map(|(id, _)| id));
+    let numbers = Int64Array::from_iter_values(rows.iter().map(|(_, n)| *n));
+    let batch = RecordBatch::try_new(Arc::new(schema()), vec![Arc::new(ids), Arc::new(numbers)]).unwrap();
+    RowChanges { upserts: vec![batch], deletes: Vec::new() }
+}
+
+pub fn changes(rows: &[(&str, i64)], deleted: &[&str]) -> RowChanges {
+    let ids: Arc<dyn Array> = Arc::new(StringArray::from_iter_values(deleted));
+    let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+    RowChanges { deletes: vec![batch], ..upserts(rows) }
+}
+
+pub fn rows_of(rows: &[(&str, i64)]) -> Vec<(String, i64)> {
+    rows.iter().map(|(id, n)| (id.to_string(), *n)).collect()
+}
