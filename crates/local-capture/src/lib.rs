@@ -1,1 +1,17 @@
+//! DynamoDB and DynamoDB Streams behind the gateway of `aws-wire`.
+//!
+//! Items, indexes and expressions are the business of an engine in process ([`engine`]); its changes leave it through
+//! an [`outbox`] into a durable [`shard_log`], from which the Streams API is served. [`region`] ties the three together
+//! so that a reader of a stream sees every write that was acknowledged before.
 
+mod capture;
+mod change_record;
+mod dynamodb;
+mod engine;
+mod outbox;
+mod region;
+mod retention;
+mod shard_log;
+mod streams;
+
+pub use capture::{Capture, CaptureError, CaptureOptions};
