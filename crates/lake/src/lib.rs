@@ -6,15 +6,12 @@ mod column_bounds;
 mod commit;
 mod data_file;
 mod error;
-#[allow(dead_code, reason = "called by the committer")]
 mod evolve;
 mod key;
 mod key_index;
-mod storage;
-mod scan;
-#[allow(dead_code, reason = "called by the committer")]
 mod position_deletes;
 mod rebuild;
+mod scan;
 mod storage;
 mod table_writer;
 #[cfg(test)]
@@ -23,6 +20,6 @@ mod test_table;
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use error::{Error, ErrorKind, Result};
 pub use evolve::schema_from_arrow;
-pub use storage::{OpenBucket, StorageConfig};
 pub use scan::{LakeTable, OpenStore, ScanCache};
+pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, RowChanges, TableWriter, WriterOptions};

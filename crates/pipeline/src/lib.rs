@@ -4,8 +4,8 @@
 //! goes to the dead letters before the position moves. Start at [`Pipeline::run`].
 
 mod accounting;
-mod backoff;
 mod attribute;
+mod backoff;
 mod batch;
 mod change;
 mod checkpoint;
@@ -32,9 +32,7 @@ pub use pipeline::Pipeline;
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::Sink;
 pub use source::{
-    AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ShardPage, Source, Start, StartPosition,
-    StreamApi, StreamError, StreamErrorKind,
+    AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
+    StartPosition, StreamApi, StreamError, StreamErrorKind,
 };
-pub use source::replay::ReplaySource;
-pub use source::{Polled, Source};
 pub use transform::{Transformed, transform};

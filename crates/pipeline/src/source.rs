@@ -3,17 +3,17 @@
 //! [`DynamoDbStreamsSource`] (`dynamodb_streams.rs`) asks a [`StreamApi`] (`stream_api.rs`; `aws_stream_api.rs` and
 //! `get_records.rs` for AWS) for pages (`page.rs`) of the shards (`reading.rs`) that their lineage (`shard_tree.rs`)
 //! allows to be read.
+//! [`ReplaySource`] (`replay.rs`, with `lines.rs`) reads files.
 
 mod aws_stream_api;
 mod dynamodb_streams;
 mod get_records;
+mod lines;
 mod page;
 mod reading;
+mod replay;
 mod shard_tree;
 mod stream_api;
-
-mod lines;
-pub(crate) mod replay;
 
 use std::time::SystemTime;
 
@@ -25,6 +25,7 @@ use crate::error::Result;
 
 pub use aws_stream_api::AwsStreamApi;
 pub use dynamodb_streams::DynamoDbStreamsSource;
+pub use replay::ReplaySource;
 pub use shard_tree::{ListedShard, Start};
 pub use stream_api::{RecordPage, ShardPage, StreamApi, StreamError, StreamErrorKind};
 

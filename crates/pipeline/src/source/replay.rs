@@ -65,7 +65,7 @@ impl ReplaySource {
         let reader = open_decompressed(path).map_err(|error| misconfigured("read", path).with_source(error))?;
         let durable = match self.checkpoint.progress(shard) {
             Some(ShardProgress::At(line)) => Some(line.clone()),
-            Some(ShardProgress::Ended) | None => None,
+            Some(ShardProgress::Begun | ShardProgress::Ended) | None => None,
         };
         Ok(Some(Reading {
             path: path.clone(),
