@@ -1,32 +1,47 @@
-//! What continuous integration and developers run: `cargo xtask COMMAND`.
+//! `cargo xtask`: everything that is done to this workspace besides writing it.
 
+mod bench;
+mod check;
 mod dataset;
+mod dynamodb_local;
+mod python;
+mod test;
+mod workspace;
 
-use std::path::Path;
+use anyhow::{Result, bail};
 
-use anyhow::{Context, Result, bail};
+const USAGE: &str = "\
+cargo xtask COMMAND
 
-use crate::dataset::{Dataset, Expected};
+  test  [PATTERN]          Rust tests, then the cross-engine tests in Python. Sets up what it needs.
+  check                    What a change must pass: format, clippy, walls, licences, tests.
+  walls                    The arrows between crates, and one copy of what must be one.
+  bench ingest             CPU, memory and size of `replay` on datasets A and B.
+  bench freshness          Write to visible, at 500 items a second with commits every second.
+  bench query              The two analytics queries on 1 M rows, beside DuckDB on the same files.
+  dataset A|B EVENTS FILE  Writes a benchmark dataset.
+";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
-        ["dataset", kind, events, seed, path] => {
-            let kind = match kind {
-                "A" => Dataset::A,
-                "B" => Dataset::B,
-                other => bail!("dataset `{other}` is not A or B"),
-            };
-            let events = events.parse().context("EVENTS is not a number")?;
-            let seed = seed.parse().context("SEED is not a number")?;
-            println!("{:?}", dataset::write(kind, events, seed, Path::new(path))?);
+    match words.as_slice() {
+        ["test"] => test::run_all(None),
+        ["test", pattern] => test::run_all(Some(pattern)),
+        ["check"] => check::run(),
+        ["walls"] => check::walls(),
+        ["bench", "ingest"] => bench::ingest::run(),
+        ["bench", "freshness"] => bench::freshness::run_bench(),
+        ["bench", "query"] => bench::query::run_bench(),
+        ["dataset", kind @ ("A" | "B"), events, file] => {
+            let kind = if *kind == "A" { dataset::Dataset::A } else { dataset::Dataset::B };
+            println!("{:?}", dataset::write(kind, events.parse()?, 7, file.as_ref())?);
             Ok(())
         }
-        ["dataset", "of-csv"] => {
-            println!("{:?}", Expected::of_csv(std::io::stdin().lock())?);
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
             Ok(())
         }
-        _ => bail!("usage: cargo xtask dataset A|B EVENTS SEED PATH, or: cargo xtask dataset of-csv < TABLE.csv"),
+        _ => bail!("unknown command: {}\n\n{USAGE}", words.join(" ")),
     }
 }

@@ -1,0 +1,7 @@
+//! Benchmarks: the release binary, whole processes, CPU-seconds and ratios of one run.
+
+pub mod freshness;
+pub mod ingest;
+pub mod process;
+pub mod query;
+pub mod stack;

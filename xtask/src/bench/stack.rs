@@ -1,0 +1,108 @@
+//! A `dynaberg dev` for a benchmark, with the blog's table bucket, namespace and table in it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::process::{Usage, look};
+use crate::python;
+use crate::workspace::{root, run};
+
+pub const CATALOG: &str = "arn:aws:s3tables:us-east-1:000000000000:bucket/streamtablebucket";
+
+/// Ends with its value.
+pub struct Stack {
+    pub binary: PathBuf,
+    pub data_dir: PathBuf,
+    pub endpoint: String,
+    pub console: String,
+    server: Child,
+}
+
+impl Stack {
+    /// Starts the services in an empty `data_dir`, with `pipelines`.
+    pub fn start(binary: &Path, data_dir: &Path, pipelines: &[&Path]) -> Result<Self> {
+        if data_dir.exists() {
+            std::fs::remove_dir_all(data_dir).context("empty the benchmark's data folder")?;
+        }
+        let mut command = Command::new(binary);
+        command.arg("--quiet").arg("dev").args(pipelines).arg("--data-dir").arg(data_dir);
+        command.args(["--port", "0", "--console-port", "0"]).stdout(Stdio::piped());
+        let mut server = command.spawn().context("start dynaberg dev")?;
+        let mut lines = BufReader::new(server.stdout.take().context("its output")?).lines();
+        let mut printed = |label: &str| -> Result<String> {
+            for line in lines.by_ref() {
+                if let Some(rest) = line?.trim_start().strip_prefix(label) {
+                    return Ok(rest.split_whitespace().next().unwrap_or_default().to_owned());
+                }
+            }
+            anyhow::bail!("dynaberg dev ended before it printed `{label}`")
+        };
+        let endpoint = printed("AWS endpoint")?;
+        let console = printed("Console")?;
+        Ok(Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), endpoint, console, server })
+    }
+
+    /// Makes the table bucket, the namespace and the 22-column table.
+    pub fn make_table(&self) -> Result<()> {
+        let definition = format!("file://{}", root().join("examples/transactions/tabledefinition.json").display());
+        self.aws(&["s3tables", "create-table-bucket", "--name", "streamtablebucket"])?;
+        self.aws(&["s3tables", "create-namespace", "--table-bucket-arn", CATALOG, "--namespace", "analytics"])?;
+        self.aws(&["s3tables", "create-table", "--cli-input-json", &definition])?;
+        self.aws(&["s3api", "create-bucket", "--bucket", "streambucket"])
+    }
+
+    fn aws(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(python::interpreter()?.with_file_name("aws"));
+        run(self.environment(command.args(arguments)).stdout(Stdio::null()))
+    }
+
+    /// A verb of the binary against these services.
+    pub fn verb(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg("--quiet").args(arguments);
+        self.environment(&mut command);
+        command
+    }
+
+    pub fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "dev")
+            .env("AWS_SECRET_ACCESS_KEY", "dev")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("DYNABERG_CONSOLE", &self.console)
+    }
+
+    /// What the services have used so far.
+    pub fn usage(&self) -> Result<Usage> {
+        look(self.server.id())
+    }
+
+    /// Bytes of all files below the data folder's warehouse.
+    pub fn stored_bytes(&self) -> Result<u64> {
+        size_of(&self.data_dir.join("warehouse"))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // It holds nothing but a benchmark's data.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = std::fs::remove_dir_all(&self.data_dir);
+    }
+}
+
+fn size_of(path: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { size_of(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
