@@ -1,1 +1,73 @@
-fn main() {}
+//! The binary: command line, configuration, wiring, console. It holds wiring, not logic.
+
+mod aws;
+mod cli;
+mod config;
+mod console;
+mod failure;
+mod output;
+mod system;
+mod verb;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Verb};
+use crate::failure::{Exit, Outcome};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to fail.
+            let _ = error.print();
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked_for { ExitCode::SUCCESS } else { Exit::Usage.into() };
+        }
+    };
+    log_to_stderr(cli.quiet);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start threads: {error}");
+            return Exit::Other.into();
+        }
+    };
+    match runtime.block_on(run(cli.verb)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+async fn run(verb: Verb) -> Outcome {
+    match verb {
+        Verb::Dev(arguments) => verb::dev::run(arguments).await,
+        Verb::Run(arguments) => verb::run::run(arguments).await,
+        Verb::Demo(arguments) => verb::demo::run(arguments).await,
+        Verb::Replay(arguments) => verb::replay::run(arguments).await,
+        Verb::Sql(arguments) => verb::sql::run(arguments).await,
+        Verb::Status(arguments) => verb::status::run(arguments).await,
+        Verb::Wait(arguments) => verb::wait::run(arguments).await,
+    }
+}
+
+/// Logs for people on a terminal, as JSON otherwise. `DYNABERG_LOG` takes tracing's filter syntax.
+fn log_to_stderr(quiet: bool) {
+    use std::io::IsTerminal;
+
+    let default = if quiet { "warn" } else { "info,s3s=warn,fjall=warn,lsm_tree=warn" };
+    let filter = EnvFilter::try_from_env("DYNABERG_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+}

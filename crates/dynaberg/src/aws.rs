@@ -1,0 +1,168 @@
+//! How this process reaches AWS, or an endpoint that stands in for it.
+//!
+//! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
+
+mod signed;
+mod table_buckets;
+
+use std::sync::Arc;
+
+use ambient::Ambient;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_http_client::Builder as HttpClientBuilder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::service_config::ServiceConfigKey;
+use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig};
+
+use crate::config::Catalog;
+use crate::failure::{Exit, Failure, Outcome};
+
+/// Settings that all AWS clients of this process share.
+#[derive(Clone)]
+pub struct Aws {
+    pub config: SdkConfig,
+    ambient: Ambient,
+    /// Buckets that this process can open without a socket.
+    local: Option<OpenBucket>,
+}
+
+impl Aws {
+    /// From `AWS_*` variables and profiles.
+    pub async fn from_environment(ambient: Ambient) -> Outcome<Self> {
+        let https = HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await;
+        if config.region().is_none() {
+            return Err(Failure::new(Exit::Configuration, "no AWS region is set")
+                .advise("export AWS_REGION=us-east-1, or set `region` in the profile"));
+        }
+        let aws = Self { config, ambient, local: None };
+        aws.credentials()?.provide_credentials().await.map_err(|error| {
+            Failure::caused_by(Exit::Configuration, &error)
+                .advise("export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+        })?;
+        Ok(aws)
+    }
+
+    /// The embedded services at `endpoint`. `local` opens buckets in this process.
+    pub async fn embedded(endpoint: &str, credentials: Credentials, local: OpenBucket, ambient: Ambient) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(HttpClientBuilder::new().build_http())
+            .endpoint_url(endpoint)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        Self { config, ambient, local: Some(local) }
+    }
+
+    /// Connects to the catalog that is named, or else to the only table bucket of the endpoint.
+    pub async fn lake(&self, catalog: Option<&Catalog>) -> Outcome<lake::Catalog> {
+        let config = match catalog {
+            Some(Catalog::Rest { uri, warehouse }) => self.rest_catalog(uri, warehouse.clone())?,
+            Some(Catalog::TableBucket { arn, region }) => self.table_bucket(arn, region)?,
+            None => {
+                let region = self.region();
+                let arn = table_buckets::the_only_one(&self.s3_tables_endpoint(&region), &self.signing(&region)?, &self.ambient).await?;
+                self.table_bucket(&arn, &region)?
+            }
+        };
+        Ok(lake::Catalog::connect(config, self.ambient.clone()).await?)
+    }
+
+    fn table_bucket(&self, arn: &str, region: &str) -> Outcome<CatalogConfig> {
+        Ok(CatalogConfig {
+            uri: format!("{}/iceberg", self.s3_tables_endpoint(region)),
+            warehouse: Some(arn.to_owned()),
+            signing: Some(self.signing(region)?),
+            storage: self.storage(region)?,
+        })
+    }
+
+    /// A catalog given by its URI: signed for AWS's own hosts and for this endpoint, else plain.
+    fn rest_catalog(&self, uri: &str, warehouse: Option<String>) -> Outcome<CatalogConfig> {
+        let region = self.region();
+        let is_aws = uri.contains(".amazonaws.com");
+        let is_ours = self.config.endpoint_url().is_some_and(|endpoint| uri.starts_with(endpoint));
+        let service = if uri.contains("//glue.") { "glue" } else { "s3tables" };
+        let signing = match is_aws || is_ours {
+            true => Some(Signing { service: service.to_owned(), ..self.signing(&region)? }),
+            false => None,
+        };
+        Ok(CatalogConfig { uri: uri.to_owned(), warehouse, signing, storage: self.storage(&region)? })
+    }
+
+    /// How the lake opens objects.
+    pub fn storage(&self, region: &str) -> Outcome<StorageConfig> {
+        Ok(StorageConfig {
+            credentials: Some(self.credentials()?),
+            region: Some(region.to_owned()),
+            endpoint: self.service_endpoint("S3", "s3"),
+            local: self.local.clone(),
+        })
+    }
+
+    fn signing(&self, region: &str) -> Outcome<Signing> {
+        Ok(Signing {
+            credentials: self.credentials()?,
+            region: region.to_owned(),
+            service: "s3tables".to_owned(),
+        })
+    }
+
+    fn credentials(&self) -> Outcome<SharedCredentialsProvider> {
+        self.config.credentials_provider().ok_or_else(|| {
+            Failure::new(Exit::Configuration, "no AWS credentials are set")
+                .advise("export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+        })
+    }
+
+    pub fn region(&self) -> String {
+        self.config.region().map_or_else(|| "us-east-1".to_owned(), |region| region.as_ref().to_owned())
+    }
+
+    fn s3_tables_endpoint(&self, region: &str) -> String {
+        let own = self.service_endpoint("S3TABLES", "s3tables");
+        own.unwrap_or_else(|| format!("https://s3tables.{region}.amazonaws.com"))
+    }
+
+    /// `AWS_ENDPOINT_URL_<SERVICE>`, then `AWS_ENDPOINT_URL`, then the profile's: without a trailing slash.
+    fn service_endpoint(&self, environment: &str, service_id: &str) -> Option<String> {
+        let variable = format!("AWS_ENDPOINT_URL_{environment}");
+        let key = ServiceConfigKey::builder().service_id(service_id).env(&variable).profile("endpoint_url").build();
+        let own = match (self.local.is_none(), self.config.service_config(), key) {
+            (true, Some(settings), Ok(key)) => settings.load_config(key),
+            _ => None,
+        };
+        let endpoint = own.or_else(|| self.config.endpoint_url().map(str::to_owned));
+        endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned())
+    }
+}
+
+/// Opens buckets through `open`, for [`Aws::embedded`].
+pub fn open_buckets(
+    open: impl Fn(&str) -> Option<Arc<dyn object_store::ObjectStore>> + Send + Sync + 'static,
+) -> OpenBucket {
+    Arc::new(open)
+}
+
+impl Aws {
+    /// Sends a signed request to S3 or S3 Tables and takes any 2xx for success.
+    pub async fn put(&self, service: &str, path: &str, body: serde_json::Value) -> Outcome {
+        let signing = Signing { service: service.to_owned(), ..self.signing(&self.region())? };
+        let endpoint = match service {
+            "s3" => self.service_endpoint("S3", "s3"),
+            _ => Some(self.s3_tables_endpoint(&self.region())),
+        };
+        let url = format!("{}/{path}", endpoint.unwrap_or_default());
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let response = signed::send(&signing, &self.ambient, http::Method::PUT, &url, body).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(Failure::new(Exit::Service, format!("PUT {url}: {status} {text}")))
+    }
+}

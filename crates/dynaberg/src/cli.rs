@@ -1,0 +1,182 @@
+//! The command line: what `--help` shows.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::parse_duration;
+
+/// Keeps an Apache Iceberg copy of DynamoDB tables: seconds fresh, exactly right, cheap to read.
+#[derive(Parser)]
+#[command(name = "dynaberg", version, max_term_width = 100)]
+pub struct Cli {
+    /// Print less: warnings and errors only.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Serve the AWS endpoints on this machine, and run pipelines against them.
+    Dev(DevArgs),
+    /// Run pipelines in production, as a client of AWS.
+    Run(RunArgs),
+    /// Show the whole journey once: sample table, pipeline, writer, two analytics queries.
+    Demo(DemoArgs),
+    /// Feed files of stream records through a pipeline.
+    Replay(ReplayArgs),
+    /// Query the lake.
+    Sql(SqlArgs),
+    /// Show how the pipelines of a running `dev` or `run` fare.
+    Status(StatusArgs),
+    /// Wait until everything written to the sources before this call is committed.
+    Wait(WaitArgs),
+}
+
+#[derive(Args)]
+pub struct DevArgs {
+    /// Pipeline files to run against the embedded services.
+    pub pipelines: Vec<PathBuf>,
+    /// Where tables, streams and objects are kept.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    /// Port of the AWS endpoint. 0 takes a free one.
+    #[arg(long, env = "DYNABERG_PORT", default_value_t = 4566)]
+    pub port: u16,
+    /// Port of the console, `/health`, `/ready`, `/status` and `/metrics`. 0 takes a free one.
+    #[arg(long, env = "DYNABERG_CONSOLE_PORT", default_value_t = 4567)]
+    pub console_port: u16,
+    /// Whether any access key is accepted, or only signatures of known keys.
+    #[arg(long, env = "DYNABERG_AUTH", value_enum, default_value_t = Auth::Dev)]
+    pub auth: Auth,
+    /// After how long a shard of a DynamoDB stream is closed and continued by a child.
+    #[arg(long, env = "DYNABERG_SHARD_ROTATION", default_value = "4h", value_parser = duration)]
+    pub shard_rotation: Duration,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// Pipeline files.
+    #[arg(required = true)]
+    pub pipelines: Vec<PathBuf>,
+    /// Where the key indexes are cached.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    /// Port of the console, `/health`, `/ready`, `/status` and `/metrics`. 0 takes a free one.
+    #[arg(long, env = "DYNABERG_CONSOLE_PORT", default_value_t = 4567)]
+    pub console_port: u16,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct ReadyArgs {
+    /// `/ready` answers 503 while a pipeline is further behind its source than this.
+    #[arg(long, env = "DYNABERG_READY_LAG", default_value = "60s", value_parser = duration)]
+    pub ready_lag: Duration,
+}
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Keep the services up afterwards, until interrupted.
+    #[arg(long)]
+    pub stay: bool,
+}
+
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The pipeline file whose target the records go to.
+    pub pipeline: PathBuf,
+    /// Files of stream records, one JSON record a line; `.gz` and `.zst` too.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Commit after this many records, instead of by the pipeline's `[delivery]`.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub commit_every: Option<u64>,
+    /// Where the key index is cached.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct SqlArgs {
+    /// The query.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub query: Option<String>,
+    /// A file that holds the query.
+    #[arg(long, short)]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<TableFormat>,
+}
+
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct WaitArgs {
+    /// Give up after this long, with exit code 1.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+}
+
+#[derive(Args, Clone)]
+pub struct CatalogArgs {
+    /// The lake: a table bucket's ARN, or the URI of an Iceberg REST catalog.
+    /// Without it, the one table bucket of the endpoint.
+    #[arg(long, env = "DYNABERG_CATALOG")]
+    pub catalog: Option<String>,
+}
+
+#[derive(Args, Clone)]
+pub struct ConsoleArgs {
+    /// The console of a running `dev` or `run`.
+    #[arg(long, env = "DYNABERG_CONSOLE", default_value = "http://127.0.0.1:4567")]
+    pub console: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    Dev,
+    Strict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
+}

@@ -1,0 +1,79 @@
+//! The pipeline file: one TOML file, one source, one target.
+//!
+//! [`PipelineFile::read`] gives a file that means something: every value is parsed, and what cannot be honoured is
+//! refused at its place in the file. The keys are described in `docs/src/pipeline-file.md`.
+
+mod place;
+mod section;
+mod value;
+
+use std::path::{Path, PathBuf};
+
+pub use value::{Catalog, PartitionField, parse_duration};
+
+use crate::failure::{Exit, Failure, Outcome};
+use section::Sections;
+use value::{S3Prefix, TargetName};
+
+/// A pipeline as declared.
+#[derive(Clone, Debug)]
+pub struct PipelineFile {
+    /// The file's stem. It names the checkpoint, the index folder and the metrics.
+    pub name: String,
+    pub path: PathBuf,
+    pub source_table: String,
+    pub start: pipeline::StartPosition,
+    /// `None`: the lake's only table bucket, or `--catalog`.
+    pub catalog: Option<Catalog>,
+    pub target: TargetName,
+    pub mode: pipeline::Mode,
+    pub partition: Vec<PartitionField>,
+    pub evolve: bool,
+    pub delivery: pipeline::Delivery,
+    pub dead_letters: Option<S3Prefix>,
+}
+
+impl PipelineFile {
+    pub fn read(path: &Path) -> Outcome<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(Exit::Configuration, format!("read pipeline file {}: {error}", path.display()))
+                .advise("give the path of a TOML pipeline file, such as examples/transactions/transactions.toml")
+        })?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self::parse(&text, path, name)
+    }
+
+    pub fn parse(text: &str, path: &Path, name: String) -> Outcome<Self> {
+        let refuse = |misfit: place::Misfit| misfit.into_failure(path, text);
+        let sections = Sections::parse(text).map_err(refuse)?;
+        sections.into_pipeline(path, name).map_err(refuse)
+    }
+}
+
+/// Reads every file, and refuses two pipelines that share a name or write one target.
+pub fn read_pipelines(paths: &[PathBuf]) -> Outcome<Vec<PipelineFile>> {
+    let mut pipelines: Vec<PipelineFile> = Vec::with_capacity(paths.len());
+    for path in paths {
+        let pipeline = PipelineFile::read(path)?;
+        for other in &pipelines {
+            if other.name == pipeline.name {
+                return Err(two_of_one("name", &pipeline.name, other, &pipeline)
+                    .advise("rename one of the files: its stem names the pipeline and its checkpoint"));
+            }
+            if other.target == pipeline.target && other.catalog == pipeline.catalog {
+                return Err(two_of_one("target", &pipeline.target.to_string(), other, &pipeline)
+                    .advise("give each pipeline a table of its own; a table has one committer"));
+            }
+        }
+        pipelines.push(pipeline);
+    }
+    Ok(pipelines)
+}
+
+fn two_of_one(what: &str, value: &str, first: &PipelineFile, second: &PipelineFile) -> Failure {
+    let (first, second) = (first.path.display(), second.path.display());
+    Failure::new(Exit::Configuration, format!("two pipelines have the {what} `{value}`: {first} and {second}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! The sections of the file as TOML has them, before their values mean anything.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::PipelineFile;
+use super::place::Misfit;
+use super::value::{Catalog, PartitionField, S3Prefix, TargetName, parse_duration, parse_size};
+use crate::failure::Exit;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sections {
+    source: Source,
+    target: Target,
+    #[serde(default)]
+    delivery: Delivery,
+    #[serde(default)]
+    dead_letters: DeadLetters,
+    transform: Option<Spanned<toml::Table>>,
+    test: Option<Spanned<toml::Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    table: Spanned<String>,
+    stream: Option<Spanned<String>>,
+    start: Option<Spanned<String>>,
+    backfill: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    catalog: Option<Spanned<String>>,
+    table: Spanned<String>,
+    mode: Option<Spanned<String>>,
+    #[serde(default)]
+    partition: Vec<Spanned<String>>,
+    sort: Option<Spanned<toml::Value>>,
+    evolve: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Delivery {
+    interval: Option<Spanned<String>>,
+    size: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct DeadLetters {
+    errors: Option<Spanned<String>>,
+    queue: Option<Spanned<String>>,
+}
+
+impl Sections {
+    pub fn parse(text: &str) -> Result<Self, Misfit> {
+        toml::from_str(text).map_err(|error: toml::de::Error| Misfit {
+            exit: Exit::Usage,
+            message: error.message().to_owned(),
+            span: error.span(),
+            advice: advice_for(error.message()),
+        })
+    }
+
+    pub fn into_pipeline(self, path: &Path, name: String) -> Result<PipelineFile, Misfit> {
+        self.refuse_unsupported()?;
+        let start = match spanned(&self.source.start) {
+            None | Some((_, "trim_horizon")) => pipeline::StartPosition::TrimHorizon,
+            Some((_, "latest")) => pipeline::StartPosition::Latest,
+            Some((span, _)) => return Err(one_of(span, "start", &["trim_horizon", "latest"])),
+        };
+        let mode = match spanned(&self.target.mode) {
+            None | Some((_, "mirror")) => pipeline::Mode::Mirror,
+            Some((_, "changelog")) => pipeline::Mode::Changelog,
+            Some((span, _)) => return Err(one_of(span, "mode", &["mirror", "changelog"])),
+        };
+        let partition = self.target.partition.iter().map(|field| parsed(field, PartitionField::parse));
+        Ok(PipelineFile {
+            name,
+            path: path.to_owned(),
+            source_table: parsed(&self.source.table, super::value::parse_source_table)?,
+            start,
+            catalog: self.target.catalog.as_ref().map(|catalog| parsed(catalog, Catalog::parse)).transpose()?,
+            target: parsed(&self.target.table, TargetName::parse)?,
+            mode,
+            partition: partition.collect::<Result<_, _>>()?,
+            evolve: self.target.evolve.unwrap_or(true),
+            delivery: self.delivery.into_delivery()?,
+            dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
+        })
+    }
+
+    /// Keys of the file format that this version cannot honour are refused, never passed over.
+    fn refuse_unsupported(&self) -> Result<(), Misfit> {
+        let unsupported = |span, what: &str, advice: &str| {
+            Err(Misfit::value(span, format!("{what} is not supported by this version"), advice))
+        };
+        if let Some((span, stream)) = spanned(&self.source.stream)
+            && stream != "dynamodb"
+        {
+            return match stream {
+                "kinesis" => unsupported(span, "stream = \"kinesis\"", "stream = \"dynamodb\""),
+                _ => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
+            };
+        }
+        if let Some((span, backfill)) = spanned(&self.source.backfill)
+            && backfill != "none"
+        {
+            return match backfill {
+                "scan" | "export" => unsupported(span, "backfill of older items", "backfill = \"none\""),
+                _ => Err(one_of(span, "backfill", &["none", "scan", "export"])),
+            };
+        }
+        if let Some(transform) = &self.transform {
+            return unsupported(transform.span(), "[transform]", "remove the section: every attribute is copied");
+        }
+        if let Some(test) = &self.test {
+            return unsupported(test.span(), "[[test]]", "remove the section");
+        }
+        if let Some(sort) = &self.target.sort {
+            return unsupported(sort.span(), "sort", "remove the key: rows are kept in the order of their changes");
+        }
+        if let Some(queue) = &self.dead_letters.queue {
+            let advice = "errors = \"s3://BUCKET/PREFIX/\" in its place";
+            return unsupported(queue.span(), "a dead-letter queue in SQS", advice);
+        }
+        Ok(())
+    }
+}
+
+impl Delivery {
+    fn into_delivery(self) -> Result<pipeline::Delivery, Misfit> {
+        Ok(pipeline::Delivery {
+            interval: self.interval.map_or(Ok(DEFAULT_INTERVAL), |interval| parsed(&interval, parse_duration))?,
+            size_bytes: self.size.map_or(Ok(DEFAULT_SIZE_BYTES), |size| parsed(&size, parse_size))?,
+            records_max: usize::MAX,
+        })
+    }
+}
+
+const DEFAULT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+const DEFAULT_SIZE_BYTES: usize = 64 << 20;
+
+fn spanned(value: &Option<Spanned<String>>) -> Option<(std::ops::Range<usize>, &str)> {
+    value.as_ref().map(|value| (value.span(), value.get_ref().as_str()))
+}
+
+/// Parses a value; `parse` gives what is wrong and what to try.
+fn parsed<T>(value: &Spanned<String>, parse: impl Fn(&str) -> Result<T, (String, String)>) -> Result<T, Misfit> {
+    parse(value.get_ref()).map_err(|(message, advice)| Misfit::value(value.span(), message, advice))
+}
+
+fn one_of(span: std::ops::Range<usize>, key: &str, values: &[&str]) -> Misfit {
+    let listed: Vec<_> = values.iter().map(|value| format!("{key} = \"{value}\"")).collect();
+    Misfit::value(span, format!("unknown value of `{key}`"), listed.join(" or "))
+}
+
+/// What to try after an error of the TOML reader.
+fn advice_for(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(unknown)) => {
+            let known: Vec<&str> = quoted.collect();
+            match known.iter().min_by_key(|known| distance(unknown, known)) {
+                Some(nearest) if distance(unknown, nearest) <= 2 => format!("`{nearest}`"),
+                _ => format!("one of {}", known.join(", ")),
+            }
+        }
+        (false, Some(missing)) if message.starts_with("missing field") => format!("add the key `{missing}`"),
+        _ => "compare with the keys in docs/src/pipeline-file.md".to_owned(),
+    }
+}
+
+/// Levenshtein distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, r) in right.iter().enumerate() {
+            let changed = diagonal + usize::from(l != *r);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}

@@ -1,0 +1,105 @@
+//! The console port: `/health`, `/ready`, `/status`, `/wait` and `/metrics` of a running `dev` or `run`.
+
+mod document;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ambient::Ambient;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use document::{PipelineDocument, StatusDocument, WaitDocument};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::wiring::Running;
+
+/// What the console shows.
+#[derive(Clone)]
+pub struct Console {
+    pipelines: Arc<Vec<Running>>,
+    ready_lag: Duration,
+    ambient: Ambient,
+    metrics: PrometheusHandle,
+}
+
+/// Starts to record metrics. Once a process.
+pub fn record_metrics() -> Outcome<PrometheusHandle> {
+    PrometheusBuilder::new().install_recorder().map_err(|error| Failure::caused_by(Exit::Other, &error))
+}
+
+impl Console {
+    pub fn new(pipelines: Vec<Running>, ready_lag: Duration, metrics: PrometheusHandle, ambient: Ambient) -> Self {
+        Self { pipelines: Arc::new(pipelines), ready_lag, ambient, metrics }
+    }
+
+    /// Answers until `shutdown`.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        let router = Router::new()
+            .route("/health", get(health))
+            .route("/ready", get(ready))
+            .route("/status", get(status))
+            .route("/wait", get(wait))
+            .route("/metrics", get(metrics))
+            .with_state(self);
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the console ended");
+        }
+    }
+
+    fn document(&self) -> StatusDocument {
+        let now = self.ambient.now();
+        StatusDocument::new(&self.pipelines, now, self.ready_lag)
+    }
+}
+
+async fn health() -> impl IntoResponse {
+    Json(serde_json::json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// 200 when every pipeline is running within the lag allowed and has lost nothing; else 503 with the reasons.
+async fn ready(State(console): State<Console>) -> impl IntoResponse {
+    let document = console.document();
+    let code = if document.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(serde_json::json!({ "ready": document.ready, "reasons": document.reasons() })))
+}
+
+async fn status(State(console): State<Console>) -> impl IntoResponse {
+    Json(console.document())
+}
+
+async fn metrics(State(console): State<Console>) -> impl IntoResponse {
+    for pipeline in console.pipelines.iter() {
+        pipeline.record_metrics(console.ambient.now());
+    }
+    console.metrics.run_upkeep();
+    console.metrics.render()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitQuery {
+    timeout_ms: u64,
+}
+
+/// Answers once everything written to the sources before the call is committed, or when time is up.
+async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) -> impl IntoResponse {
+    let since = console.ambient.now();
+    let all = async {
+        for pipeline in console.pipelines.iter() {
+            pipeline.complete_up_to(since).await;
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_millis(query.timeout_ms), all).await.is_ok();
+    let waiting = console.pipelines.iter().filter(|pipeline| !pipeline.is_complete_up_to(since));
+    let waiting = waiting.map(|pipeline| pipeline.name.clone()).collect();
+    Json(WaitDocument { done, waiting, status: console.document() })
+}

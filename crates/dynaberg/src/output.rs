@@ -1,0 +1,65 @@
+//! Results on standard output: a table for people, JSON or CSV for programs.
+
+use std::io::{IsTerminal, Write};
+
+use arrow::record_batch::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+
+use crate::cli::{Format, TableFormat};
+use crate::failure::{Exit, Failure, Outcome};
+
+/// A table on a terminal, JSON in a pipe, unless the user chose.
+pub fn format_or_default(chosen: Option<Format>) -> Format {
+    chosen.unwrap_or(if std::io::stdout().is_terminal() { Format::Table } else { Format::Json })
+}
+
+/// The same for query results.
+pub fn table_format_or_default(chosen: Option<TableFormat>) -> TableFormat {
+    chosen.unwrap_or(if std::io::stdout().is_terminal() { TableFormat::Table } else { TableFormat::Json })
+}
+
+/// Writes query results. JSON is one array of objects; a null is `null`.
+pub fn write_batches(format: TableFormat, batches: &[RecordBatch]) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    let written = match format {
+        TableFormat::Table => {
+            pretty_format_batches(batches).map_err(arrow_failure).map(|table| writeln!(out, "{table}"))
+        }
+        TableFormat::Json => write_json(&mut out, batches).map(|()| Ok(())),
+        TableFormat::Csv => write_csv(&mut out, batches).map(|()| Ok(())),
+    };
+    written?.or_else(ignore_closed_pipe)
+}
+
+/// Writes a line, and takes no offence where the reader has gone (`| head`).
+pub fn line(text: impl std::fmt::Display) -> Outcome {
+    writeln!(std::io::stdout().lock(), "{text}").or_else(ignore_closed_pipe)
+}
+
+fn write_json(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
+    let mut writer = arrow::json::WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, arrow::json::writer::JsonArray>(&mut *out);
+    for batch in batches {
+        writer.write(batch).map_err(arrow_failure)?;
+    }
+    writer.finish().map_err(arrow_failure)?;
+    drop(writer);
+    writeln!(out).or_else(ignore_closed_pipe)
+}
+
+fn write_csv(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
+    let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
+    batches.iter().try_for_each(|batch| writer.write(batch)).map_err(arrow_failure)
+}
+
+fn arrow_failure(error: arrow::error::ArrowError) -> Failure {
+    Failure::caused_by(Exit::Other, &error)
+}
+
+fn ignore_closed_pipe(error: std::io::Error) -> Outcome {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::new(Exit::Other, format!("write the result: {error}"))),
+    }
+}

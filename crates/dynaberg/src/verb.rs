@@ -1,0 +1,11 @@
+//! One file a verb.
+
+pub mod demo;
+pub mod dev;
+pub mod replay;
+pub mod run;
+pub mod sql;
+pub mod status;
+pub mod wait;
+
+mod interrupt;

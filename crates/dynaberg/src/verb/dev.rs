@@ -1,0 +1,65 @@
+//! `dynaberg dev`: the embedded services, and pipelines on them, in the foreground.
+
+use crate::cli::DevArgs;
+use crate::config::read_pipelines;
+use crate::console::{Console, record_metrics};
+use crate::failure::Outcome;
+use crate::output;
+use crate::system;
+use crate::wiring::{Patience, Stack, StackOptions, bind, launch};
+
+use super::interrupt::shutdown_on_signal;
+
+pub async fn run(arguments: DevArgs) -> Outcome {
+    let started = system::stopwatch();
+    let ambient = system::ambient();
+    let files = read_pipelines(&arguments.pipelines)?;
+    let metrics = record_metrics()?;
+    let shutdown = shutdown_on_signal();
+
+    let console_listener = bind(arguments.console_port, "--console-port").await?;
+    let console_address = console_listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let options = StackOptions {
+        data_dir: arguments.data_dir.clone(),
+        port: arguments.port,
+        auth: arguments.auth,
+        shard_rotation: arguments.shard_rotation,
+    };
+    let services_end = tokio_util::sync::CancellationToken::new();
+    let stack = Stack::start(options, ambient.clone(), services_end.clone()).await?;
+
+    let aws = stack.client(ambient.clone()).await;
+    let mut running = Vec::with_capacity(files.len());
+    for file in files {
+        let index_dir = arguments.data_dir.join("index").join(&file.name);
+        running.push(launch(file, None, &aws, index_dir, Patience::Waits, shutdown.clone()));
+    }
+    let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
+    let console = tokio::spawn(console.serve(console_listener, services_end.clone()));
+
+    output::line(format_args!(
+        "\
+dynaberg {version} · dev mode: any key works, data in {data_dir} (not for production)
+  AWS endpoint   {endpoint}      DynamoDB, DynamoDB Streams, S3, S3 Tables, STS
+  Iceberg REST   {endpoint}/iceberg
+  Console        http://{console_address}
+  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
+  ready in {ms} ms.  Next: {next}",
+        version = env!("CARGO_PKG_VERSION"),
+        data_dir = arguments.data_dir.display(),
+        endpoint = stack.endpoint,
+        ms = started.elapsed().as_millis(),
+        next = if running.is_empty() { "dynaberg demo      (or point your own boto3 script here)" } else { "dynaberg status" },
+    ))?;
+
+    shutdown.cancelled().await;
+    // Pipelines first: they commit what they hold, and need the services for it.
+    for pipeline in &running {
+        pipeline.ended().await;
+    }
+    services_end.cancel();
+    stack.ended().await;
+    // The console has nothing to lose.
+    drop(console);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `dynaberg replay`: files of stream records through the same path as a stream.
+
+use serde::Serialize;
+
+use crate::aws::Aws;
+use crate::cli::{Format, ReplayArgs};
+use crate::config::PipelineFile;
+use crate::failure::Outcome;
+use crate::output;
+use crate::system;
+use crate::wiring;
+
+use super::interrupt::shutdown_on_signal;
+use super::sql::parse_catalog;
+
+#[derive(Serialize)]
+struct Summary {
+    received: u64,
+    upserted: u64,
+    deleted: u64,
+    superseded: u64,
+    rejected: u64,
+    commits: u64,
+    elapsed_ms: u64,
+}
+
+pub async fn run(arguments: ReplayArgs) -> Outcome {
+    let started = system::stopwatch();
+    let ambient = system::ambient();
+    let mut file = PipelineFile::read(&arguments.pipeline)?;
+    if let Some(records) = arguments.commit_every {
+        file.delivery = pipeline::Delivery {
+            interval: std::time::Duration::from_secs(86_400),
+            size_bytes: usize::MAX,
+            records_max: records as usize,
+        };
+    }
+    let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
+    let aws = Aws::from_environment(ambient).await?;
+    let index_dir = arguments.data_dir.join("index").join(&file.name);
+    let account =
+        wiring::replay(file, catalog, &aws, index_dir, arguments.files, shutdown_on_signal()).await?;
+    let summary = Summary {
+        received: account.received,
+        upserted: account.upserted,
+        deleted: account.deleted,
+        superseded: account.superseded,
+        rejected: account.rejected,
+        commits: account.commits,
+        elapsed_ms: started.elapsed().as_millis() as u64,
+    };
+    match output::format_or_default(arguments.output) {
+        Format::Json => output::line(serde_json::to_string(&summary).expect("numbers serialise")),
+        Format::Table => output::line(format_args!(
+            "{} records: {} upserted · {} deleted · {} superseded · {} rejected · {} commits · {} ms",
+            summary.received,
+            summary.upserted,
+            summary.deleted,
+            summary.superseded,
+            summary.rejected,
+            summary.commits,
+            summary.elapsed_ms
+        )),
+    }
+}

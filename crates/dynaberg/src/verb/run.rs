@@ -1,0 +1,42 @@
+//! `dynaberg run`: pipelines as a client of AWS, in the foreground.
+
+use crate::aws::Aws;
+use crate::cli::RunArgs;
+use crate::config::read_pipelines;
+use crate::console::{Console, record_metrics};
+use crate::failure::Outcome;
+use crate::output;
+use crate::system;
+use crate::wiring::{Patience, bind, launch};
+
+use super::interrupt::shutdown_on_signal;
+use super::sql::parse_catalog;
+
+/// Ends with the first pipeline that a person must see to, after the others have committed what they hold.
+pub async fn run(arguments: RunArgs) -> Outcome {
+    let ambient = system::ambient();
+    let files = read_pipelines(&arguments.pipelines)?;
+    let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
+    let metrics = record_metrics()?;
+    let aws = Aws::from_environment(ambient.clone()).await?;
+    let listener = bind(arguments.console_port, "--console-port").await?;
+    let console_address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+
+    let shutdown = shutdown_on_signal();
+    let mut running = Vec::with_capacity(files.len());
+    for file in files {
+        let index_dir = arguments.data_dir.join("index").join(&file.name);
+        running.push(launch(file, catalog.clone(), &aws, index_dir, Patience::Stops, shutdown.clone()));
+    }
+    let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
+    tokio::spawn(console.serve(listener, tokio_util::sync::CancellationToken::new()));
+    output::line(format_args!("dynaberg {} · Console http://{console_address}", env!("CARGO_PKG_VERSION")))?;
+
+    let ends = running.iter().map(|pipeline| Box::pin(pipeline.outcome()));
+    let (first, _, _) = futures::future::select_all(ends).await;
+    shutdown.cancel();
+    for pipeline in &running {
+        pipeline.ended().await;
+    }
+    first
+}

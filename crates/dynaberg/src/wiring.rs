@@ -1,0 +1,7 @@
+//! Who is plugged into whom: the embedded services behind one port, and pipelines on their sources and tables.
+
+mod pipelines;
+mod stack;
+
+pub use pipelines::{Patience, Running, launch, replay};
+pub use stack::{Stack, StackOptions, bind};

@@ -1,0 +1,138 @@
+//! The embedded services: every AWS endpoint of the journey, on one port.
+
+use std::fs::{File, TryLockError};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ambient::Ambient;
+use aws_credential_types::Credentials;
+use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
+use local_capture::{Capture, CaptureOptions};
+use local_warehouse::Warehouse;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::{Aws, open_buckets};
+use crate::cli::Auth;
+use crate::failure::{Exit, Failure, Outcome};
+
+pub struct StackOptions {
+    pub data_dir: PathBuf,
+    /// 0 takes a free one.
+    pub port: u16,
+    pub auth: Auth,
+    pub shard_rotation: Duration,
+}
+
+/// The services, up and answering.
+pub struct Stack {
+    /// `http://127.0.0.1:4566`.
+    pub endpoint: String,
+    warehouse: Warehouse,
+    /// With which our own pipelines call.
+    credentials: Credentials,
+    tasks: JoinSet<()>,
+    /// Held as long as the services are up: one process a data folder.
+    _lock: File,
+}
+
+impl Stack {
+    /// Opens the data folder and starts to answer. The services end with `shutdown`.
+    pub async fn start(options: StackOptions, ambient: Ambient, shutdown: CancellationToken) -> Outcome<Self> {
+        let lock = lock_data_dir(&options.data_dir)?;
+        let listener = bind(options.port, "--port").await?;
+        let address = listener.local_addr().map_err(|error| Failure::caused_by(Exit::Other, &error))?;
+        let endpoint = format!("http://{address}");
+
+        let capture_options = CaptureOptions { shard_rotation: options.shard_rotation, ..CaptureOptions::default() };
+        let capture = Capture::open(&options.data_dir.join("capture"), capture_options, ambient.clone())
+            .await
+            .map_err(|error| unopened(&options.data_dir, &error))?;
+        let warehouse = Warehouse::open(&options.data_dir.join("warehouse"), ambient.clone())
+            .await
+            .map_err(|error| unopened(&options.data_dir, &error))?;
+
+        let (authentication, credentials) = authentication(options.auth, &ambient)?;
+        let gateway = Gateway::new(ambient, authentication)
+            .json_service("dynamodb", capture.dynamodb())
+            .json_service("dynamodb", capture.streams())
+            .rest_service("s3tables", warehouse.s3_tables())
+            .iceberg(warehouse.iceberg_rest(&endpoint))
+            .streaming_service("s3", warehouse.s3());
+
+        let mut tasks = JoinSet::new();
+        let ended = shutdown.clone();
+        tasks.spawn(async move { gateway.serve(listener, ended).await });
+        tasks.spawn(async move { capture.run(shutdown).await });
+        Ok(Self { endpoint, warehouse, credentials, tasks, _lock: lock })
+    }
+
+    /// Client settings for this stack; objects are opened without a socket.
+    pub async fn client(&self, ambient: Ambient) -> Aws {
+        let warehouse = self.warehouse.clone();
+        let local = open_buckets(move |bucket| warehouse.object_store(bucket));
+        Aws::embedded(&self.endpoint, self.credentials.clone(), local, ambient).await
+    }
+
+    /// Waits until the services have ended.
+    pub async fn ended(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// How callers prove who they are, and the credentials of our own pipelines.
+fn authentication(auth: Auth, ambient: &Ambient) -> Outcome<(Authentication, Credentials)> {
+    match auth {
+        Auth::Dev => Ok((Authentication::Dev, Credentials::from_keys("dev", "dev", None))),
+        Auth::Strict => {
+            let mut known = keys::from_environment()?;
+            let (id, secret) = ("dynaberg-pipelines", ambient.uuid().to_string());
+            known.insert(id, keys::access_key(&secret, Identity::administrator(DEFAULT_ACCOUNT_ID)));
+            Ok((Authentication::Strict(Arc::new(known)), Credentials::from_keys(id, secret, None)))
+        }
+    }
+}
+
+/// Binds a loopback port.
+pub async fn bind(port: u16, flag: &str) -> Outcome<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+        Failure::new(Exit::Configuration, format!("listen on 127.0.0.1:{port}: {error}"))
+            .advise(format!("{flag} 0 takes a free port; or stop what uses port {port}"))
+    })
+}
+
+fn lock_data_dir(data_dir: &Path) -> Outcome<File> {
+    let shown = data_dir.display();
+    let unusable = |error: std::io::Error| {
+        Failure::new(Exit::Configuration, format!("open data folder {shown}: {error}")).advise("--data-dir DIR")
+    };
+    create_private_dir(data_dir).map_err(unusable)?;
+    let lock = File::create(data_dir.join("lock")).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new(Exit::Configuration, format!("data folder {shown} is in use by another dynaberg"))
+                .advise("stop it, or choose another folder with --data-dir DIR"))
+        }
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// Tables and streams are private data: nobody else on the machine may read them.
+pub fn create_private_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn unopened(data_dir: &Path, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let message = format!("open data folder {}: {}", data_dir.display(), crate::failure::with_causes(error));
+    Failure::new(Exit::Configuration, message).advise("--data-dir DIR chooses another folder")
+}
+
+mod keys;
