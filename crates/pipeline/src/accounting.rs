@@ -1,7 +1,7 @@
 //! What became of every record: received = upserted + deleted + superseded + filtered + rejected + in flight.
 
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Counts of one pipeline since it was started. Shared with whoever shows them.
 #[derive(Debug, Default)]
@@ -32,11 +32,22 @@ impl Account {
         let settled = self.upserted + self.deleted + self.superseded + self.filtered + self.rejected;
         self.received == settled + self.in_flight
     }
+
+    /// How old the table's content is at most; `None` before it was first complete.
+    pub fn lag(&self, now: SystemTime) -> Option<Duration> {
+        // A clock that was set back makes no negative age.
+        self.complete_up_to.map(|complete| now.duration_since(complete).unwrap_or_default())
+    }
 }
 
 impl Accounts {
     pub fn snapshot(&self) -> Account {
         self.state.lock().expect("no holder panics").clone()
+    }
+
+    /// Takes what was not committed out of the counts: the next run reads it again.
+    pub fn drop_in_flight(&self) {
+        self.update(|account| account.received -= std::mem::take(&mut account.in_flight));
     }
 
     /// Changes the counts in one step, so that no reader sees an account that does not close.

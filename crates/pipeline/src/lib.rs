@@ -14,25 +14,34 @@ mod decode;
 mod error;
 mod infer;
 mod item_key;
+pub mod metrics;
 mod pipeline;
 mod shape;
 mod sink;
 mod source;
+mod status;
+mod supervisor;
 mod transform;
 
 pub use accounting::{Account, Accounts};
 pub use batch::{Batch, Delivery};
 pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
 pub use checkpoint::{Checkpoint, Gap, ShardProgress};
-pub use dead_letter::{DeadLetter, DeadLetterQueue, Step};
+pub use dead_letter::{DeadLetter, DeadLetterQueue, NoDeadLetters, ObjectStoreDeadLetters, Step};
 pub use decode::{Changes, Decoded, Decoder};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use pipeline::Pipeline;
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::Sink;
+pub use shape::{Mode, NewColumn, TableShape};
+pub use sink::{Sink, TableOptions, TableSink};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,
 };
+pub use source::replay::ReplaySource;
+pub use source::{Polled, Source};
+pub use status::{State, Status};
+pub use supervisor::{Patience, supervise};
 pub use transform::{Transformed, transform};

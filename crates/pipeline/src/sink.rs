@@ -1,11 +1,15 @@
 //! Where rows go: a table that stores, with the rows, how far the stream was applied.
 
+mod table;
+
 use async_trait::async_trait;
 use lake::RowChanges;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::shape::{NewColumn, TableShape};
+
+pub use table::{TableOptions, TableSink};
 
 #[async_trait]
 pub trait Sink: Send {

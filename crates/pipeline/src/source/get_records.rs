@@ -24,6 +24,11 @@ use crate::source::stream_api::{RecordPage, StreamError, StreamErrorKind};
 /// For the body of an answer whose headers have come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A page with fewer records and bytes than this was not cut: GetRecords cuts at 1,000 records, or before the item with
+/// two images of 400 KB that would make it longer than 1 MB.
+const FULL_PAGE_RECORDS: usize = 1_000;
+const FULL_PAGE_BYTES: usize = 200_000;
+
 /// Asks for what follows `iterator`.
 pub(crate) async fn get_records(client: &Client, shard: &ShardId, iterator: &str) -> Result<RecordPage, StreamError> {
     let taken = TakeBody::default();
@@ -92,7 +97,8 @@ fn read_page(shard: &ShardId, body: &Bytes) -> Result<RecordPage, StreamError> {
         let position = Position { shard: shard.clone(), sequence_number };
         records.push(RawRecord { position, json: body.slice_ref(raw.get().as_bytes()) });
     }
-    Ok(RecordPage { records, next: page.next_shard_iterator })
+    let reaches_tip = records.len() < FULL_PAGE_RECORDS && body.len() < FULL_PAGE_BYTES;
+    Ok(RecordPage { records, next: page.next_shard_iterator, reaches_tip })
 }
 
 fn transient(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StreamError {

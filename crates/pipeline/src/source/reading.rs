@@ -107,11 +107,10 @@ impl Reading {
     ) -> Result<()> {
         // A shard that a listing ended while its page was under way is no longer read.
         let Some(reader) = self.readers.get_mut(shard) else { return Ok(()) };
-        let is_tip = page.reaches_tip();
-        if is_tip {
+        if page.reaches_tip {
             reader.complete_up_to = Some(asked_at);
         }
-        reader.idle = match (is_tip, page.records.is_empty()) {
+        reader.idle = match (page.reaches_tip, page.records.is_empty()) {
             (false, _) => Duration::ZERO,
             (true, false) => IDLE_MIN,
             (true, true) => (reader.idle * 2).clamp(IDLE_MIN, IDLE_MAX),

@@ -6,11 +6,6 @@ use crate::change::{RawRecord, ShardId};
 use crate::error::{Error, ErrorKind};
 use crate::source::shard_tree::{ListedShard, Start};
 
-/// A page with fewer records and bytes than this was not cut: GetRecords cuts at 1,000 records, or before the item with
-/// two images of 400 KB that would make it longer than 1 MB.
-const FULL_PAGE_RECORDS: usize = 1_000;
-const FULL_PAGE_BYTES: usize = 200_000;
-
 /// DynamoDB Streams as its reader sees it.
 #[async_trait]
 pub trait StreamApi: Send + Sync {
@@ -39,14 +34,8 @@ pub struct RecordPage {
     pub records: Vec<RawRecord>,
     /// `None` once a closed shard was read to its end.
     pub next: Option<String>,
-}
-
-impl RecordPage {
     /// Whether it holds all that was written when it was asked for.
-    pub fn reaches_tip(&self) -> bool {
-        let bytes: usize = self.records.iter().map(|record| record.json.len()).sum();
-        self.records.len() < FULL_PAGE_RECORDS && bytes < FULL_PAGE_BYTES
-    }
+    pub reaches_tip: bool,
 }
 
 /// Why a call failed, by what the reader does about it.

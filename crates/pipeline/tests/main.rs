@@ -1,0 +1,7 @@
+//! What pipelines promise, checked with small real sources and sinks that fail as they are told.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod dynamodb_streams;
+mod shard_order;
+mod support;
