@@ -121,4 +121,6 @@ fn dead_letter(record: &RawRecord, rejection: Rejection) -> DeadLetter {
 }
 
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 pub(crate) mod tests;
