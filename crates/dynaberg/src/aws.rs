@@ -57,6 +57,10 @@ impl Aws {
         Self { config, ambient, local: Some(local) }
     }
 
+    pub fn ambient(&self) -> Ambient {
+        self.ambient.clone()
+    }
+
     /// Connects to the catalog that is named, or else to the only table bucket of the endpoint.
     pub async fn lake(&self, catalog: Option<&Catalog>) -> Outcome<lake::Catalog> {
         let config = match catalog {

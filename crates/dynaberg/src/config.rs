@@ -9,7 +9,7 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
-pub use value::{Catalog, PartitionField, parse_duration};
+pub use value::{Catalog, parse_duration};
 
 use crate::failure::{Exit, Failure, Outcome};
 use section::Sections;
@@ -27,7 +27,7 @@ pub struct PipelineFile {
     pub catalog: Option<Catalog>,
     pub target: TargetName,
     pub mode: pipeline::Mode,
-    pub partition: Vec<PartitionField>,
+    pub partition: Vec<pipeline::PartitionField>,
     pub evolve: bool,
     pub delivery: pipeline::Delivery,
     pub dead_letters: Option<S3Prefix>,

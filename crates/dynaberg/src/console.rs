@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use document::{PipelineDocument, StatusDocument, WaitDocument};
+pub use document::{StatusDocument, WaitDocument};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::wiring::Running;
@@ -77,8 +77,8 @@ async fn status(State(console): State<Console>) -> impl IntoResponse {
 }
 
 async fn metrics(State(console): State<Console>) -> impl IntoResponse {
-    for pipeline in console.pipelines.iter() {
-        pipeline.record_metrics(console.ambient.now());
+    for running in console.pipelines.iter() {
+        pipeline::metrics::publish(&running.status.table, &running.account(), console.ambient.now());
     }
     console.metrics.run_upkeep();
     console.metrics.render()
@@ -100,6 +100,6 @@ async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) ->
     };
     let done = tokio::time::timeout(Duration::from_millis(query.timeout_ms), all).await.is_ok();
     let waiting = console.pipelines.iter().filter(|pipeline| !pipeline.is_complete_up_to(since));
-    let waiting = waiting.map(|pipeline| pipeline.name.clone()).collect();
+    let waiting = waiting.map(|running| running.status.pipeline.clone()).collect();
     Json(WaitDocument { done, waiting, status: console.document() })
 }

@@ -45,6 +45,14 @@ impl Failure {
         Self { exit, message: String::new(), advice: None, report: Some(report) }
     }
 
+    /// What went wrong, with its `Try:`, on one line.
+    pub fn message(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}. Try: {advice}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Adds a `Try:` line.
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());

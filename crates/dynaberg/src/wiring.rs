@@ -3,5 +3,5 @@
 mod pipelines;
 mod stack;
 
-pub use pipelines::{Patience, Running, launch, replay};
+pub use pipelines::{Running, launch, replay};
 pub use stack::{Stack, StackOptions, bind};

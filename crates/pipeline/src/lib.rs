@@ -33,15 +33,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use pipeline::Pipeline;
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
-pub use sink::Sink;
-pub use shape::{Mode, NewColumn, TableShape};
 pub use sink::{Sink, TableOptions, TableSink};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,
 };
-pub use source::replay::ReplaySource;
-pub use source::{Polled, Source};
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};
 pub use transform::{Transformed, transform};

@@ -7,7 +7,9 @@ use toml::Spanned;
 
 use super::PipelineFile;
 use super::place::Misfit;
-use super::value::{Catalog, PartitionField, S3Prefix, TargetName, parse_duration, parse_size};
+use super::value::{
+    Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_size, parse_source_table,
+};
 use crate::failure::Exit;
 
 #[derive(Deserialize)]
@@ -80,11 +82,11 @@ impl Sections {
             Some((_, "changelog")) => pipeline::Mode::Changelog,
             Some((span, _)) => return Err(one_of(span, "mode", &["mirror", "changelog"])),
         };
-        let partition = self.target.partition.iter().map(|field| parsed(field, PartitionField::parse));
+        let partition = self.target.partition.iter().map(|field| parsed(field, parse_partition_field));
         Ok(PipelineFile {
             name,
             path: path.to_owned(),
-            source_table: parsed(&self.source.table, super::value::parse_source_table)?,
+            source_table: parsed(&self.source.table, parse_source_table)?,
             start,
             catalog: self.target.catalog.as_ref().map(|catalog| parsed(catalog, Catalog::parse)).transpose()?,
             target: parsed(&self.target.table, TargetName::parse)?,

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::value::{Catalog, PartitionField};
+use super::value::{Catalog, parse_partition_field};
 use super::{PipelineFile, parse_duration};
 use crate::failure::Exit;
 
@@ -71,7 +71,7 @@ fn durations_have_a_number_and_a_unit() {
 
 #[test]
 fn partition_fields_are_spelled_as_iceberg_spells_them() {
-    let field = |text: &str| PartitionField::parse(text).map(|field| (field.column, field.transform));
+    let field = |text: &str| parse_partition_field(text).map(|field| (field.column, field.transform));
     assert_eq!(field("region"), Ok(("region".into(), "identity".into())));
     assert_eq!(field("day(created)"), Ok(("created".into(), "day".into())));
     assert_eq!(field("bucket(16, id)"), Ok(("id".into(), "bucket[16]".into())));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pipeline::PartitionField;
+
 type Parsed<T> = Result<T, (String, String)>;
 
 /// Where the target's catalog is.
@@ -76,36 +78,27 @@ impl std::fmt::Display for TargetName {
 }
 
 /// One entry of `partition`: `region`, `day(created)`, `bucket(16, customer_id)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionField {
-    pub column: String,
-    /// As Iceberg spells it: `identity`, `day`, `bucket[16]`.
-    pub transform: String,
-}
-
-impl PartitionField {
-    pub fn parse(text: &str) -> Parsed<Self> {
-        let wrong = || {
-            let advice = "region, day(created), month(created), bucket(16, customer_id) or truncate(4, region)";
-            (format!("`{text}` is not a partition field"), advice.to_owned())
-        };
-        let field = |column: &str, transform: String| {
-            let column = column.trim();
-            let legal = !column.is_empty() && !column.contains(['(', ')', ',']);
-            legal.then(|| Self { column: column.to_owned(), transform }).ok_or_else(wrong)
-        };
-        let Some((function, arguments)) = text.split_once('(') else {
-            return field(text, "identity".into());
-        };
-        let arguments = arguments.trim_end().strip_suffix(')').ok_or_else(wrong)?;
-        match (function.trim(), arguments.split_once(',')) {
-            (function @ ("year" | "month" | "day" | "hour" | "identity"), None) => field(arguments, function.into()),
-            (function @ ("bucket" | "truncate"), Some((width, column))) => {
-                let width: u32 = width.trim().parse().ok().filter(|width| *width > 0).ok_or_else(wrong)?;
-                field(column, format!("{function}[{width}]"))
-            }
-            _ => Err(wrong()),
+pub fn parse_partition_field(text: &str) -> Parsed<PartitionField> {
+    let wrong = || {
+        let advice = "region, day(created), month(created), bucket(16, customer_id) or truncate(4, region)";
+        (format!("`{text}` is not a partition field"), advice.to_owned())
+    };
+    let field = |column: &str, transform: String| {
+        let column = column.trim();
+        let legal = !column.is_empty() && !column.contains(['(', ')', ',']);
+        legal.then(|| PartitionField { column: column.to_owned(), transform }).ok_or_else(wrong)
+    };
+    let Some((function, arguments)) = text.split_once('(') else {
+        return field(text, "identity".into());
+    };
+    let arguments = arguments.trim_end().strip_suffix(')').ok_or_else(wrong)?;
+    match (function.trim(), arguments.split_once(',')) {
+        (function @ ("year" | "month" | "day" | "hour" | "identity"), None) => field(arguments, function.into()),
+        (function @ ("bucket" | "truncate"), Some((width, column))) => {
+            let width: u32 = width.trim().parse().ok().filter(|width| *width > 0).ok_or_else(wrong)?;
+            field(column, format!("{function}[{width}]"))
         }
+        _ => Err(wrong()),
     }
 }
 

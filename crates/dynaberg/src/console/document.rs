@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use pipeline::State;
 use serde::{Deserialize, Serialize};
 
 use crate::wiring::Running;
@@ -19,9 +20,9 @@ pub struct PipelineDocument {
     pub table: String,
     /// `starting`, `running`, `waiting`, `backing_off` or `stopped`.
     pub state: String,
-    /// Why it is not running.
-    pub reason: Option<String>,
     pub ready: bool,
+    /// Why it is not ready.
+    pub not_ready: Option<String>,
     /// How far the table is behind the source, in seconds.
     pub lag_seconds: Option<f64>,
     /// Everything written to the source before this moment is in the table.
@@ -54,34 +55,23 @@ impl StatusDocument {
 
     /// Why it is not ready, one sentence a pipeline.
     pub fn reasons(&self) -> Vec<String> {
-        let unready = self.pipelines.iter().filter(|pipeline| !pipeline.ready);
-        unready.map(|pipeline| format!("{}: {}", pipeline.name, pipeline.why_unready())).collect()
-    }
-}
-
-impl PipelineDocument {
-    fn why_unready(&self) -> String {
-        match (&self.reason, self.gaps, self.lag_seconds) {
-            (Some(reason), ..) => format!("{}: {reason}", self.state),
-            (None, gaps @ 1.., _) => format!("{gaps} gaps: the stream no longer held records that were not read yet"),
-            (None, 0, Some(lag)) => format!("{lag:.1} s behind its source"),
-            (None, 0, None) => format!("{}: has not caught up with its source yet", self.state),
-        }
+        let reason = |pipeline: &PipelineDocument| Some(format!("{}: {}", pipeline.name, pipeline.not_ready.as_ref()?));
+        self.pipelines.iter().filter_map(reason).collect()
     }
 }
 
 fn describe(pipeline: &Running, now: SystemTime, ready_lag: Duration) -> PipelineDocument {
-    let (state, reason) = pipeline.state();
     let account = pipeline.account();
-    let lag = account.complete_up_to.map(|moment| now.duration_since(moment).unwrap_or_default());
-    let is_close = lag.is_some_and(|lag| lag <= ready_lag);
+    let lag = account.lag(now);
+    let lags = lag.filter(|lag| *lag > ready_lag).map(|lag| format!("{:.1} s behind its source", lag.as_secs_f64()));
+    let not_ready = pipeline.status.not_ready().or(lags);
     PipelineDocument {
-        name: pipeline.name.clone(),
+        name: pipeline.status.pipeline.clone(),
         source: pipeline.source.clone(),
-        table: pipeline.table.clone(),
-        ready: state == "running" && is_close && account.gaps == 0,
-        state: state.to_owned(),
-        reason,
+        table: pipeline.status.table.clone(),
+        state: state_name(&pipeline.status.state()).to_owned(),
+        ready: not_ready.is_none(),
+        not_ready,
         lag_seconds: lag.map(|lag| lag.as_secs_f64()),
         complete_up_to: account.complete_up_to.map(rfc3339),
         received: account.received,
@@ -93,6 +83,16 @@ fn describe(pipeline: &Running, now: SystemTime, ready_lag: Duration) -> Pipelin
         in_flight: account.in_flight,
         commits: account.commits,
         gaps: account.gaps,
+    }
+}
+
+fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Running => "running",
+        State::Waiting { .. } => "waiting",
+        State::BackingOff { .. } => "backing_off",
+        State::Stopped { .. } => "stopped",
     }
 }
 

@@ -20,7 +20,7 @@ use crate::config::PipelineFile;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output;
 use crate::system;
-use crate::wiring::{Patience, Running, Stack, StackOptions, launch};
+use crate::wiring::{Running, Stack, StackOptions, launch};
 
 use super::interrupt::shutdown_on_signal;
 use sample::{Item, Sampler, key};
@@ -55,7 +55,7 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
     make_tables(&aws, &dynamodb).await?;
     output::line("✓ table financial-transactions, stream on   ✓ table bucket streamtablebucket")?;
     let file = PipelineFile::parse(PIPELINE, Path::new("transactions.toml"), "transactions".to_owned())?;
-    let pipeline = launch(file, None, &aws, folder.path().join("index"), Patience::Waits, shutdown.clone());
+    let pipeline = launch(file, None, &aws, folder.path().join("index"), Patience::Wait, shutdown.clone());
 
     let started = system::stopwatch();
     write(&dynamodb, &mut Sampler::new(ambient.clone())).await?;
@@ -154,9 +154,8 @@ async fn write(dynamodb: &Client, sampler: &mut Sampler) -> Outcome {
 async fn until_committed(pipeline: &Running, moment: std::time::SystemTime) -> Outcome {
     let committed = tokio::time::timeout(PATIENCE, pipeline.complete_up_to(moment)).await;
     committed.map_err(|_| {
-        let (state, reason) = pipeline.state();
-        let reason = reason.unwrap_or_default();
-        Failure::new(Exit::Other, format!("the pipeline did not catch up in {PATIENCE:?}: {state} {reason}"))
+        let reason = pipeline.status.not_ready().unwrap_or_default();
+        Failure::new(Exit::Other, format!("the pipeline did not catch up in {PATIENCE:?}: {reason}"))
     })
 }
 

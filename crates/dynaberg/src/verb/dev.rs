@@ -6,7 +6,8 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Patience, Stack, StackOptions, bind, launch};
+use crate::wiring::{Stack, StackOptions, bind, launch};
+use pipeline::Patience;
 
 use super::interrupt::shutdown_on_signal;
 
@@ -32,7 +33,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     let mut running = Vec::with_capacity(files.len());
     for file in files {
         let index_dir = arguments.data_dir.join("index").join(&file.name);
-        running.push(launch(file, None, &aws, index_dir, Patience::Waits, shutdown.clone()));
+        running.push(launch(file, None, &aws, index_dir, Patience::Wait, shutdown.clone()));
     }
     let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
     let console = tokio::spawn(console.serve(console_listener, services_end.clone()));

@@ -7,7 +7,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Patience, bind, launch};
+use crate::wiring::{bind, launch};
 
 use super::interrupt::shutdown_on_signal;
 use super::sql::parse_catalog;
@@ -26,7 +26,7 @@ pub async fn run(arguments: RunArgs) -> Outcome {
     let mut running = Vec::with_capacity(files.len());
     for file in files {
         let index_dir = arguments.data_dir.join("index").join(&file.name);
-        running.push(launch(file, catalog.clone(), &aws, index_dir, Patience::Stops, shutdown.clone()));
+        running.push(launch(file, catalog.clone(), &aws, index_dir, Patience::Stop, shutdown.clone()));
     }
     let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
     tokio::spawn(console.serve(listener, tokio_util::sync::CancellationToken::new()));

@@ -1,27 +1,26 @@
 //! Pipelines as declared, plugged onto their source, table and dead letters.
 
+mod assembly;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use pipeline::{
-    Account, Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, NoDeadLetters, ObjectStoreDeadLetters,
-    Patience, Pipeline, ReplaySource, Source, Status, Target, supervise,
-};
+use ambient::Ambient;
+use pipeline::{Account, Accounts, Patience, Status, supervise};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile};
 use crate::failure::Outcome;
+use assembly::Assembly;
 
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]
 pub struct Running {
-    pub name: String,
+    /// The DynamoDB table.
     pub source: String,
-    /// `namespace.table`.
-    pub table: String,
-    status: Arc<Status>,
+    pub status: Arc<Status>,
     ended: CancellationToken,
     error: Arc<Mutex<Option<pipeline::Error>>>,
 }
@@ -35,22 +34,71 @@ pub fn launch(
     patience: Patience,
     shutdown: CancellationToken,
 ) -> Running {
+    let accounts = Arc::new(Accounts::default());
     let running = Running {
-        name: file.name.clone(),
         source: file.source_table.clone(),
-        table: file.target.to_string(),
-        status: Arc::new(Status::default()),
+        status: Arc::new(Status::new(&file.name, file.target.to_string(), accounts.clone())),
         ended: CancellationToken::new(),
         error: Arc::default(),
     };
-    let assembly = Assembly { catalog: file.catalog.clone().or(catalog), file, aws: aws.clone(), index_dir };
+    let assembly = Arc::new(Assembly::new(file, catalog, aws, index_dir, accounts));
+    let ambient = aws.ambient();
     let task = running.clone();
     tokio::spawn(async move {
-        let accounts = task.status.accounts();
-        let open = || assembly.open(accounts.clone());
-        let ended = supervise(&task.name, open, patience, &shutdown, &task.status).await;
+        let open = || {
+            let assembly = assembly.clone();
+            async move { assembly.open().await }
+        };
+        let ended = supervise(open, patience, task.status, ambient, shutdown).await;
         *task.error.lock().expect("no holder panics") = ended.err();
         task.ended.cancel();
     });
     running
 }
+
+/// Feeds files through a pipeline, once, and gives what became of their records.
+pub async fn replay(
+    file: PipelineFile,
+    catalog: Option<Catalog>,
+    aws: &Aws,
+    index_dir: PathBuf,
+    files: Vec<PathBuf>,
+    shutdown: CancellationToken,
+) -> Outcome<Account> {
+    let accounts = Arc::new(Accounts::default());
+    let assembly = Assembly::new(file, catalog, aws, index_dir, accounts.clone());
+    assembly.open_replay(files).await?.run(&shutdown).await?;
+    Ok(accounts.snapshot())
+}
+
+impl Running {
+    pub fn account(&self) -> Account {
+        self.status.accounts.snapshot()
+    }
+
+    /// Whether everything written to the source before `moment` is committed.
+    pub fn is_complete_up_to(&self, moment: SystemTime) -> bool {
+        self.account().complete_up_to.is_some_and(|complete| complete >= moment)
+    }
+
+    /// Waits until everything written to the source before `moment` is committed. Cancel-safe.
+    pub async fn complete_up_to(&self, moment: SystemTime) {
+        while !self.is_complete_up_to(moment) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until it runs no more.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Waits for its end, and gives the reason where that was not `shutdown`.
+    pub async fn outcome(&self) -> Outcome {
+        self.ended().await;
+        let error = self.error.lock().expect("no holder panics").take();
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);

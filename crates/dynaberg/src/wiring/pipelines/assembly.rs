@@ -1,0 +1,117 @@
+//! From a pipeline file to a pipeline that can run: once at the start, and again after every failure.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::ObjectStoreScheme;
+use pipeline::{
+    Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, NoDeadLetters,
+    ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, TableOptions, TableSink, Target,
+};
+use url::Url;
+
+use crate::aws::Aws;
+use crate::config::{Catalog, PipelineFile};
+use crate::failure::{Exit, Failure};
+
+/// How many items decide the columns of a table that does not exist yet.
+const SAMPLE_ITEMS: usize = 1_000;
+
+/// A pipeline file and all it needs to become a pipeline.
+pub struct Assembly {
+    file: PipelineFile,
+    catalog: Option<Catalog>,
+    aws: Aws,
+    index_dir: PathBuf,
+    accounts: Arc<Accounts>,
+}
+
+impl Assembly {
+    /// `catalog` counts where the file names none.
+    pub fn new(
+        file: PipelineFile,
+        catalog: Option<Catalog>,
+        aws: &Aws,
+        index_dir: PathBuf,
+        accounts: Arc<Accounts>,
+    ) -> Self {
+        let catalog = file.catalog.clone().or(catalog);
+        Self { file, catalog, aws: aws.clone(), index_dir, accounts }
+    }
+
+    /// Reads the source table's stream. `Misconfigured` where the source is not there, or where a target is to be made
+    /// from a sample of items and there is none.
+    pub async fn open(&self) -> Result<Pipeline> {
+        let source = pipeline::find_table(&self.aws.config, &self.file.source_table).await?;
+        let lake = self.lake().await?;
+        let target = self.target();
+        if !target.exists(&lake).await? {
+            let sample = pipeline::sample_items(&self.aws.config, &source.name, SAMPLE_ITEMS).await?;
+            target.create(&lake, &source.keys, &sample).await?;
+        }
+        let api = Arc::new(AwsStreamApi::new(&self.aws.config));
+        let stream = DynamoDbStreamsSource::new(api, &source.stream, self.file.start, self.aws.ambient());
+        self.pipeline(lake, Box::new(stream), &source.keys).await
+    }
+
+    /// Reads files of stream records instead.
+    pub async fn open_replay(&self, files: Vec<PathBuf>) -> Result<Pipeline> {
+        let sample = pipeline::sample_records(&files, SAMPLE_ITEMS).await?;
+        let lake = self.lake().await?;
+        let target = self.target();
+        if !target.exists(&lake).await? {
+            target.create(&lake, &sample.keys, &sample.items).await?;
+        }
+        self.pipeline(lake, Box::new(ReplaySource::open(files)?), &sample.keys).await
+    }
+
+    async fn pipeline(&self, lake: lake::Catalog, source: Box<dyn Source>, keys: &[KeyAttribute]) -> Result<Pipeline> {
+        let options = TableOptions {
+            pipeline: self.file.name.clone(),
+            key_attributes: keys.iter().map(|key| key.name.clone()).collect(),
+            mode: self.file.mode,
+            evolve: self.file.evolve,
+            index_dir: self.index_dir.clone(),
+        };
+        let dead_letters = self.dead_letters(&lake)?;
+        Ok(Pipeline {
+            source,
+            sink: Box::new(TableSink::open(lake, self.target().table, options).await?),
+            dead_letters,
+            delivery: self.file.delivery.clone(),
+            accounts: self.accounts.clone(),
+            ambient: self.aws.ambient(),
+        })
+    }
+
+    fn dead_letters(&self, lake: &lake::Catalog) -> Result<Box<dyn DeadLetterQueue>> {
+        let Some(prefix) = &self.file.dead_letters else { return Ok(Box::new(NoDeadLetters)) };
+        let misconfigured = || Error::new(ErrorKind::Misconfigured, format!("open dead letters at {}", prefix.0));
+        let url = Url::parse(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
+        let (_, path) = ObjectStoreScheme::parse(&url).map_err(|error| misconfigured().with_source(error))?;
+        let store = lake.store_for(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
+        Ok(Box::new(ObjectStoreDeadLetters::new(store, path, &self.file.name, self.aws.ambient())))
+    }
+
+    fn target(&self) -> Target {
+        let name = &self.file.target;
+        Target {
+            table: lake::TableIdent::new(lake::NamespaceIdent::new(name.namespace.clone()), name.table.clone()),
+            mode: self.file.mode,
+            partition: self.file.partition.clone(),
+            evolve: self.file.evolve,
+        }
+    }
+
+    /// The supervisor reacts to what went wrong by its kind; a lake that is not there yet may come.
+    async fn lake(&self) -> Result<lake::Catalog> {
+        self.aws.lake(self.catalog.as_ref()).await.map_err(|failure: Failure| {
+            let kind = match failure.exit {
+                Exit::Service => ErrorKind::Transient,
+                Exit::Other => ErrorKind::Unexpected,
+                _ => ErrorKind::Misconfigured,
+            };
+            Error::new(kind, failure.message())
+        })
+    }
+}
