@@ -16,6 +16,7 @@ mod infer;
 mod item_key;
 pub mod metrics;
 mod pipeline;
+mod record_sample;
 mod shape;
 mod sink;
 mod source;
@@ -32,6 +33,7 @@ pub use decode::{Changes, Decoded, Decoder};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use pipeline::Pipeline;
+pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::{Sink, TableOptions, TableSink};
 pub use source::{
