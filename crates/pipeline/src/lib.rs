@@ -11,12 +11,14 @@ mod change;
 mod checkpoint;
 mod dead_letter;
 mod decode;
+mod discover;
 mod error;
 mod infer;
 mod item_key;
 pub mod metrics;
 mod pipeline;
 mod record_sample;
+mod raw_answer;
 mod shape;
 mod sink;
 mod source;
@@ -30,12 +32,14 @@ pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
 pub use checkpoint::{Checkpoint, Gap, ShardProgress};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, NoDeadLetters, ObjectStoreDeadLetters, Step};
 pub use decode::{Changes, Decoded, Decoder};
+pub use discover::{SourceTable, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::{Sink, TableOptions, TableSink};
+pub use sink::{PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,

@@ -1,6 +1,7 @@
 //! Where rows go: a table that stores, with the rows, how far the stream was applied.
 
 mod table;
+mod target;
 
 use async_trait::async_trait;
 use lake::RowChanges;
@@ -10,6 +11,7 @@ use crate::error::Result;
 use crate::shape::{NewColumn, TableShape};
 
 pub use table::{TableOptions, TableSink};
+pub use target::{PartitionField, Target};
 
 #[async_trait]
 pub trait Sink: Send {

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use crate::accounting::Accounts;
 
 /// What a pipeline is doing now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
+    #[default]
     Starting,
     Running,
     /// Something that it names is not there, or a person has to decide.
@@ -25,18 +26,16 @@ pub enum State {
 }
 
 /// One pipeline as others see it. Shared with its supervisor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Status {
-    pub pipeline: String,
-    /// The target, as `namespace.table`.
-    pub table: String,
-    pub accounts: Arc<Accounts>,
+    accounts: Arc<Accounts>,
     state: Mutex<State>,
 }
 
 impl Status {
-    pub fn new(pipeline: impl Into<String>, table: impl Into<String>, accounts: Arc<Accounts>) -> Self {
-        Self { pipeline: pipeline.into(), table: table.into(), accounts, state: Mutex::new(State::Starting) }
+    /// What the pipeline must be opened with.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        self.accounts.clone()
     }
 
     pub fn state(&self) -> State {

@@ -1,7 +1,6 @@
 //! Keeps a pipeline running: the one place that decides what an error means.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
@@ -28,26 +27,28 @@ pub enum Patience {
     Stop,
 }
 
-/// Runs what `open` gives, and opens it anew after every failure that a restart may cure. Returns at `shutdown`, or when
+/// Runs what `open` gives, with the accounts of `status`, and opens it anew after every failure that a restart may cure. Returns at `shutdown`, or when
 /// a person or another writer has to act: the error says why.
 pub async fn supervise<Open, Opening>(
+    name: &str,
     mut open: Open,
     patience: Patience,
-    status: Arc<Status>,
-    ambient: Ambient,
-    shutdown: CancellationToken,
+    ambient: &Ambient,
+    shutdown: &CancellationToken,
+    status: &Status,
 ) -> Result<()>
 where
     Open: FnMut() -> Opening,
     Opening: Future<Output = Result<Pipeline>>,
 {
+    let accounts = status.accounts();
     let mut restarts = Backoff::new(ambient.clone(), RESTART_FIRST, RESTART_MAX);
     let mut waits = Backoff::new(ambient.clone(), WAIT_FIRST, WAIT_MAX);
     loop {
-        let before = status.accounts.snapshot();
-        let outcome = run(&mut open, &status, &shutdown).await;
-        status.accounts.drop_in_flight();
-        let now = status.accounts.snapshot();
+        let before = accounts.snapshot();
+        let outcome = run(&mut open, status, shutdown).await;
+        accounts.drop_in_flight();
+        let now = accounts.snapshot();
         if (now.commits, now.complete_up_to) > (before.commits, before.complete_up_to) {
             restarts.succeed();
             waits.succeed();
@@ -64,7 +65,7 @@ where
             (ErrorKind::Transient | ErrorKind::Unexpected, _) => {
                 let delay = restarts.fail();
                 warn!(error = failure.report(), ?delay, "restarting");
-                metrics::counter!(crate::metrics::RESTARTS_TOTAL, "pipeline" => status.pipeline.clone()).increment(1);
+                metrics::counter!(crate::metrics::RESTARTS_TOTAL, "pipeline" => name.to_owned()).increment(1);
                 status.set(State::BackingOff { error: failure.report(), until: ambient.now() + delay });
                 delay
             }

@@ -1,16 +1,18 @@
 //! An Iceberg table as a sink.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use iceberg::TableIdent;
-use iceberg::spec::Schema;
+use iceberg::arrow::schema_to_arrow_schema;
 use lake::{Catalog, ColumnAddition, RowChanges, TableWriter, WriterOptions};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::CommitTimer;
-use crate::shape::{Mode, NewColumn, TableShape};
+use crate::shape::{Mode, NewColumn, TableShape, attribute_doc};
 use crate::sink::Sink;
 
 /// What a pipeline says about its target.
@@ -42,7 +44,12 @@ impl TableSink {
         let name = table.to_string();
         let loaded = catalog.load_table(&table).await.map_err(|error| lake_error(error, &name))?;
         let key_columns = match options.mode {
-            Mode::Mirror => key_columns(loaded.metadata().current_schema(), &options.key_attributes, &name)?,
+            Mode::Mirror => {
+                let schema = schema_to_arrow_schema(loaded.metadata().current_schema()).map_err(|error| {
+                    Error::new(ErrorKind::Unexpected, format!("read the schema of table {name}")).with_source(error)
+                })?;
+                key_columns(Arc::new(schema), &options, &name)?
+            }
             Mode::Changelog => Vec::new(),
         };
         let writer_options =
@@ -92,49 +99,21 @@ impl Sink for TableSink {
 }
 
 fn shape(writer: &TableWriter, options: &TableOptions) -> TableShape {
-    let schema = writer.schema();
-    let attributes = schema.fields().iter().map(|field| {
-        let documented = field.metadata().get("doc").and_then(|doc| doc.strip_prefix(ATTRIBUTE_DOC));
-        documented
-            .or(Some(field.name()).filter(|name| !name.starts_with('_')).map(|name| name.as_str()))
-            .map(str::to_owned)
-    });
-    TableShape {
-        mode: options.mode,
-        attributes: attributes.collect(),
-        key_attributes: options.key_attributes.clone(),
-        evolve: options.evolve,
-        schema,
-    }
+    TableShape::from_table(writer.schema(), options.key_attributes.clone(), options.mode, options.evolve)
 }
 
-const ATTRIBUTE_DOC: &str = "dynamodb attribute: ";
-
-fn attribute_doc(attribute: &str) -> String {
-    format!("{ATTRIBUTE_DOC}{attribute}")
-}
-
-/// The columns of the key attributes: the one whose doc names the attribute, else the one of its name in any case.
-fn key_columns(schema: &Schema, key_attributes: &[String], table: &str) -> Result<Vec<String>> {
-    let fields = schema.as_struct().fields();
-    let column_of = |attribute: &String| {
-        let doc = attribute_doc(attribute);
-        let documented = fields.iter().find(|field| field.doc.as_deref() == Some(&doc));
-        let exact = || fields.iter().find(|field| field.name == *attribute);
-        let any_case = || fields.iter().find(|field| field.name.to_lowercase() == attribute.to_lowercase());
-        let field = documented.or_else(exact).or_else(any_case).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Misconfigured,
-                format!(
-                    "table {table} has no column for the key attribute `{attribute}`. Try: a table with a column \
-                     `{}`, or let the pipeline make the table",
-                    attribute.to_lowercase()
-                ),
-            )
-        })?;
-        Ok(field.name.clone())
-    };
-    key_attributes.iter().map(column_of).collect()
+/// The columns of the key attributes.
+fn key_columns(schema: SchemaRef, options: &TableOptions, table: &str) -> Result<Vec<String>> {
+    let shape = TableShape::from_table(schema.clone(), options.key_attributes.clone(), options.mode, options.evolve);
+    let columns = shape.key_columns().ok_or_else(|| {
+        let key = options.key_attributes.join("`, `");
+        let message = format!(
+            "table {table} lacks a column for a key attribute of the source: `{key}`. \
+             Try: add the column, or let the pipeline make the table"
+        );
+        Error::new(ErrorKind::Misconfigured, message)
+    })?;
+    Ok(columns.into_iter().map(|column| schema.field(column).name().clone()).collect())
 }
 
 /// What the supervisor does about an error of the lake.

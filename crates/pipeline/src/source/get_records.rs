@@ -1,28 +1,17 @@
 //! GetRecords that keeps each record's JSON.
 //!
-//! The SDK would parse every record into maps of maps, only for the decoder to walk them again. So the request is the
-//! SDK's, with its endpoint, signature and retries, but the answer's body is taken before the SDK parses it, and each
-//! record is a slice of that body.
-
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+//! The SDK would parse every record into maps of maps, only for the decoder to walk them again. Here each record is a
+//! slice of the answer.
 
 use aws_sdk_dynamodbstreams::Client;
-use aws_sdk_dynamodbstreams::config::interceptors::BeforeDeserializationInterceptorContextMut;
-use aws_sdk_dynamodbstreams::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodbstreams::error::BoxError;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::change::{Position, RawRecord, SequenceNumber, ShardId};
+use crate::raw_answer::RawAnswer;
 use crate::source::aws_stream_api::stream_error;
 use crate::source::stream_api::{RecordPage, StreamError, StreamErrorKind};
-
-/// For the body of an answer whose headers have come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A page with fewer records and bytes than this was not cut: GetRecords cuts at 1,000 records, or before the item with
 /// two images of 400 KB that would make it longer than 1 MB.
@@ -31,40 +20,10 @@ const FULL_PAGE_BYTES: usize = 200_000;
 
 /// Asks for what follows `iterator`.
 pub(crate) async fn get_records(client: &Client, shard: &ShardId, iterator: &str) -> Result<RecordPage, StreamError> {
-    let taken = TakeBody::default();
-    let request = client.get_records().shard_iterator(iterator).customize().interceptor(taken.clone());
+    let answer = RawAnswer::default();
+    let request = client.get_records().shard_iterator(iterator).customize().interceptor(answer.clone());
     request.send().await.map_err(stream_error)?;
-    let body = taken.body.lock().expect("no holder panics").take();
-    let body = body.ok_or_else(|| refused("an answer without a body"))?;
-    let body = tokio::time::timeout(BODY_TIMEOUT, ByteStream::new(body).collect());
-    let body = body.await.map_err(transient)?.map_err(transient)?;
-    read_page(shard, &body.into_bytes())
-}
-
-/// Takes the body of a successful answer and leaves an empty object in its place.
-#[derive(Clone, Debug, Default)]
-struct TakeBody {
-    body: Arc<Mutex<Option<SdkBody>>>,
-}
-
-impl Intercept for TakeBody {
-    fn name(&self) -> &'static str {
-        "TakeBody"
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response_mut();
-        if response.status().is_success() {
-            let body = std::mem::replace(response.body_mut(), SdkBody::from("{}"));
-            *self.body.lock().expect("no holder panics") = Some(body);
-        }
-        Ok(())
-    }
+    read_page(shard, &answer.read().await.map_err(transient)?)
 }
 
 /// Splits a response into its records, without copying them.
