@@ -1,1 +1,18 @@
+//! Amazon S3, S3 Tables and the Iceberg REST catalog of S3 Tables, on the files of one folder.
+//!
+//! `objects` keeps objects as files, `catalog` keeps tables on top of them. Four fronts stand before these two: `s3`,
+//! `s3_tables` and `iceberg_rest` speak AWS's protocols, `local_store` is the same objects without a socket.
 
+mod catalog;
+mod error;
+mod iceberg_rest;
+mod local_store;
+mod objects;
+mod rest;
+mod s3;
+mod s3_tables;
+mod warehouse;
+
+pub use error::WarehouseError;
+pub use iceberg_rest::VendedCredentials;
+pub use warehouse::Warehouse;

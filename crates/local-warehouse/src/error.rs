@@ -1,0 +1,11 @@
+/// Why the warehouse cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum WarehouseError {
+    /// Another process serves this folder.
+    #[error("the warehouse in {0} is in use by another process")]
+    InUse(std::path::PathBuf),
+    #[error("open the warehouse's files")]
+    Files(#[from] std::io::Error),
+    #[error("open the warehouse's catalog")]
+    Catalog(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,72 @@
+//! Amazon S3 on the warehouse's objects, path style, through the `s3s` protocol crate.
+//!
+//! `backend` lists the operations, each theme has its file. `unsigned` prepares requests where any key is taken at its
+//! word, since `s3s` refuses a signature that it has no secret for; `aws_chunked` is the body of such a request.
+
+mod access;
+mod aws_chunked;
+mod backend;
+mod buckets;
+mod checksums;
+mod copy;
+mod delete;
+mod errors;
+mod intake;
+mod listing;
+mod multipart;
+mod preconditions;
+mod read;
+mod unserved;
+mod unsigned;
+mod uploads;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_wire::{Authentication, Body, StreamingService};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use crate::objects::ObjectFiles;
+
+/// The S3 endpoint.
+pub(crate) struct S3 {
+    service: S3Service,
+    is_signed: bool,
+}
+
+impl S3 {
+    pub(crate) fn new(files: Arc<ObjectFiles>, authentication: Authentication) -> Self {
+        let mut builder = S3ServiceBuilder::new(backend::Backend { files });
+        let is_signed = match authentication {
+            Authentication::Dev => false,
+            Authentication::Strict(keys) => {
+                builder.set_auth(access::Keys(keys.clone()));
+                builder.set_access(access::Access(keys));
+                true
+            }
+        };
+        Self { service: builder.build(), is_signed }
+    }
+}
+
+#[async_trait]
+impl StreamingService for S3 {
+    async fn call(&self, request: Request<Incoming>) -> Response<Body> {
+        let request = if self.is_signed { request.map(s3s::Body::from) } else { unsigned::prepare(request) };
+        match self.service.call(request).await {
+            Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),
+            Err(error) => {
+                tracing::error!(error = %s3s::StdError::from(error), "an S3 request failed");
+                let mut response =
+                    Response::new(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+}

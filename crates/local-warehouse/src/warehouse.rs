@@ -1,0 +1,66 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use ambient::Ambient;
+use aws_wire::{Authentication, RestService, StreamingService};
+use object_store::ObjectStore;
+
+use crate::catalog::Catalog;
+use crate::iceberg_rest::{IcebergRest, VendedCredentials};
+use crate::local_store::LocalStore;
+use crate::objects::ObjectFiles;
+use crate::s3::S3;
+use crate::s3_tables::S3Tables;
+use crate::{WarehouseError, objects};
+
+/// One folder with its buckets, tables and metadata. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Warehouse {
+    files: Arc<ObjectFiles>,
+    catalog: Arc<Catalog>,
+    /// Held as long as anything of this warehouse is.
+    _lock: Arc<std::fs::File>,
+}
+
+impl Warehouse {
+    /// Opens the warehouse in `data_dir`, and makes it where there is none. A second process is refused.
+    pub async fn open(data_dir: &Path, ambient: Ambient) -> Result<Self, WarehouseError> {
+        let root = data_dir.join("warehouse");
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&root, ambient)).await;
+        opened.map_err(|error| WarehouseError::Files(std::io::Error::other(error)))?
+    }
+
+    fn open_blocking(root: &Path, ambient: Ambient) -> Result<Self, WarehouseError> {
+        objects::create_directories(root)?;
+        let lock = std::fs::File::create(root.join("lock"))?;
+        if lock.try_lock().is_err() {
+            return Err(WarehouseError::InUse(root.to_owned()));
+        }
+        let files = Arc::new(ObjectFiles::open(root, ambient.clone())?);
+        let catalog = Catalog::open(&root.join("catalog.sqlite"), files.clone(), ambient)
+            .map_err(|error| WarehouseError::Catalog(error.into()))?;
+        Ok(Self { files, catalog: Arc::new(catalog), _lock: Arc::new(lock) })
+    }
+
+    /// Amazon S3, path style. It verifies its own signatures, where `authentication` is strict.
+    pub fn s3(&self, authentication: Authentication) -> Arc<dyn StreamingService> {
+        Arc::new(S3::new(self.files.clone(), authentication))
+    }
+
+    /// Amazon S3 Tables.
+    pub fn s3_tables(&self) -> Arc<dyn RestService> {
+        Arc::new(S3Tables::new(self.catalog.clone()))
+    }
+
+    /// The Iceberg REST catalog of S3 Tables, beneath `/iceberg/v1`. Clients are sent to `s3_endpoint` for files, with
+    /// `vended` credentials where they ask for some.
+    pub fn iceberg_rest(&self, s3_endpoint: &str, vended: Option<VendedCredentials>) -> Arc<dyn RestService> {
+        Arc::new(IcebergRest::new(self.catalog.clone(), s3_endpoint, vended))
+    }
+
+    /// The objects of a bucket without a socket in between: the same files that [`Warehouse::s3`] serves.
+    pub fn object_store(&self, bucket: &str) -> Option<Arc<dyn ObjectStore>> {
+        self.files.buckets.get(bucket)?;
+        Some(Arc::new(LocalStore::new(self.files.clone(), bucket)))
+    }
+}
