@@ -27,10 +27,12 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use iceberg::TableIdent;
 use iceberg::spec::SnapshotRef;
 use iceberg::table::Table;
 use object_store::ObjectStore;
 
+use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::scan::cache::ScanCache;
 
@@ -49,6 +51,13 @@ pub struct LakeTable {
 }
 
 impl LakeTable {
+    /// Loads a table of `catalog` as it is now.
+    pub async fn load(catalog: &Catalog, table: &TableIdent, cache: Arc<ScanCache>) -> Result<Self> {
+        let table = catalog.load_table(table).await?;
+        let catalog = catalog.clone();
+        Self::new(table, Arc::new(move |location| catalog.store_for(location)), cache)
+    }
+
     /// The table as `table` holds it: its current snapshot and schema.
     pub fn new(table: Table, open_store: OpenStore, cache: Arc<ScanCache>) -> Result<Self> {
         let snapshot = table.metadata().current_snapshot().cloned();
@@ -86,6 +95,11 @@ impl LakeTable {
 
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The columns in Iceberg's terms, in the order of [`TableProvider::schema`].
+    pub fn columns(&self) -> &iceberg::spec::Schema {
+        &self.columns.iceberg
     }
 
     fn name(&self) -> String {

@@ -1,0 +1,115 @@
+//! Finds the tables that a query names.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
+use datafusion::sql::TableReference;
+use futures::future::try_join_all;
+use iceberg::{NamespaceIdent, TableIdent};
+use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
+
+use crate::error::{AMBIGUOUS, Error, NO_SUCH_TABLE, Result, UNREADABLE};
+
+/// Where an engine finds its tables.
+#[async_trait]
+pub trait Tables: Send + Sync {
+    async fn list_namespaces(&self) -> lake::Result<Vec<NamespaceIdent>>;
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> lake::Result<Vec<TableIdent>>;
+    /// Loads the table as it is now. `NotFound` where it does not exist.
+    async fn load(&self, table: &TableIdent, cache: &Arc<ScanCache>) -> lake::Result<LakeTable>;
+}
+
+#[async_trait]
+impl Tables for Catalog {
+    async fn list_namespaces(&self) -> lake::Result<Vec<NamespaceIdent>> {
+        self.list_namespaces().await
+    }
+
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> lake::Result<Vec<TableIdent>> {
+        self.list_tables(namespace).await
+    }
+
+    async fn load(&self, table: &TableIdent, cache: &Arc<ScanCache>) -> lake::Result<LakeTable> {
+        LakeTable::load(self, table, cache.clone()).await
+    }
+}
+
+/// How alike a name must be to be suggested, from 0 to 1.
+const LIKENESS_MIN: f64 = 0.5;
+
+/// Loads the table that `reference` names, as it is now.
+pub(crate) async fn load(
+    tables: &dyn Tables,
+    cache: &Arc<ScanCache>,
+    default_namespace: Option<&str>,
+    reference: &TableReference,
+) -> Result<LakeTable> {
+    if let Some(catalog) = reference.catalog() {
+        let error = Error::new(NO_SUCH_TABLE, format!("no catalog named {catalog}"));
+        return Err(error.with_help(format!("name the table as {}", namespace_and_name(reference))));
+    }
+    if let Some(namespace) = reference.schema().or(default_namespace) {
+        let ident = TableIdent::new(NamespaceIdent::new(namespace.to_owned()), reference.table().to_owned());
+        match tables.load(&ident, cache).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            loaded => return loaded.map_err(unreadable),
+        }
+    }
+    let ident = find(list_all(tables).await?, default_namespace, reference)?;
+    tables.load(&ident, cache).await.map_err(unreadable)
+}
+
+/// Every table of every namespace.
+pub(crate) async fn list_all(tables: &dyn Tables) -> Result<Vec<TableIdent>> {
+    let namespaces = tables.list_namespaces().await.map_err(unreadable)?;
+    let listed = try_join_all(namespaces.iter().map(|namespace| tables.list_tables(namespace))).await;
+    Ok(listed.map_err(unreadable)?.into_iter().flatten().collect())
+}
+
+/// The table among `all` that `reference` can mean: the same letters in any case, in any namespace if it gives none.
+fn find(all: Vec<TableIdent>, default_namespace: Option<&str>, reference: &TableReference) -> Result<TableIdent> {
+    let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+    let namespace_of = |ident: &TableIdent| ident.namespace().to_url_string();
+    let candidates: Vec<&TableIdent> = (all.iter())
+        .filter(|ident| same(ident.name(), reference.table()))
+        .filter(|ident| reference.schema().is_none_or(|namespace| same(&namespace_of(ident), namespace)))
+        .collect();
+    let in_default =
+        |ident: &&&TableIdent| default_namespace.is_some_and(|default| same(&namespace_of(ident), default));
+    match candidates.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(no_such_table(&all, reference)),
+        many => match many.iter().find(in_default) {
+            Some(ident) => Ok((*ident).clone()),
+            None => {
+                let names: Vec<String> = many.iter().map(|ident| ident.to_string()).collect();
+                let error = Error::new(AMBIGUOUS, format!("{} is in more than one namespace", reference.table()));
+                Err(error.with_help(names.join(" or ")))
+            }
+        },
+    }
+}
+
+fn no_such_table(all: &[TableIdent], reference: &TableReference) -> Error {
+    let error = Error::new(NO_SUCH_TABLE, format!("no table named {}", namespace_and_name(reference)));
+    let names: Vec<String> = all.iter().map(TableIdent::to_string).collect();
+    let short: Vec<&str> = all.iter().map(TableIdent::name).collect();
+    let likeness = |index: &usize| normalized_levenshtein(short[*index], reference.table());
+    let best = (0..all.len()).max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    match best.filter(|index| likeness(index) >= LIKENESS_MIN) {
+        Some(index) => error.with_help(names[index].clone()),
+        None => error.with_help("SHOW TABLES"),
+    }
+}
+
+fn namespace_and_name(reference: &TableReference) -> String {
+    match reference.schema() {
+        Some(namespace) => format!("{namespace}.{}", reference.table()),
+        None => reference.table().to_owned(),
+    }
+}
+
+pub(crate) fn unreadable(error: lake::Error) -> Error {
+    Error::new(UNREADABLE, error.to_string()).with_source(error)
+}
