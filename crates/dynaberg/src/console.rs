@@ -78,7 +78,7 @@ async fn status(State(console): State<Console>) -> impl IntoResponse {
 
 async fn metrics(State(console): State<Console>) -> impl IntoResponse {
     for running in console.pipelines.iter() {
-        pipeline::metrics::publish(&running.status.table, &running.account(), console.ambient.now());
+        pipeline::metrics::publish(&running.table, &running.account(), console.ambient.now());
     }
     console.metrics.run_upkeep();
     console.metrics.render()
@@ -100,6 +100,6 @@ async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) ->
     };
     let done = tokio::time::timeout(Duration::from_millis(query.timeout_ms), all).await.is_ok();
     let waiting = console.pipelines.iter().filter(|pipeline| !pipeline.is_complete_up_to(since));
-    let waiting = waiting.map(|running| running.status.pipeline.clone()).collect();
+    let waiting = waiting.map(|running| running.name.clone()).collect();
     Json(WaitDocument { done, waiting, status: console.document() })
 }

@@ -2,8 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use arrow::util::pretty::pretty_format_batches;
+use arrow::util::pretty::pretty_format_batches_with_schema;
 
 use crate::cli::{Format, TableFormat};
 use crate::failure::{Exit, Failure, Outcome};
@@ -19,14 +20,14 @@ pub fn table_format_or_default(chosen: Option<TableFormat>) -> TableFormat {
 }
 
 /// Writes query results. JSON is one array of objects; a null is `null`.
-pub fn write_batches(format: TableFormat, batches: &[RecordBatch]) -> Outcome {
+pub fn write_batches(format: TableFormat, schema: SchemaRef, batches: &[RecordBatch]) -> Outcome {
     let mut out = std::io::stdout().lock();
     let written = match format {
         TableFormat::Table => {
-            pretty_format_batches(batches).map_err(arrow_failure).map(|table| writeln!(out, "{table}"))
+            pretty_format_batches_with_schema(schema, batches).map_err(arrow_failure).map(|table| writeln!(out, "{table}"))
         }
         TableFormat::Json => write_json(&mut out, batches).map(|()| Ok(())),
-        TableFormat::Csv => write_csv(&mut out, batches).map(|()| Ok(())),
+        TableFormat::Csv => write_csv(&mut out, &schema, batches).map(|()| Ok(())),
     };
     written?.or_else(ignore_closed_pipe)
 }
@@ -48,8 +49,11 @@ fn write_json(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
     writeln!(out).or_else(ignore_closed_pipe)
 }
 
-fn write_csv(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
+/// An empty result has its header too.
+fn write_csv(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Outcome {
     let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
+    let empty = RecordBatch::new_empty(schema.clone());
+    let batches = if batches.is_empty() { std::slice::from_ref(&empty) } else { batches };
     batches.iter().try_for_each(|batch| writer.write(batch)).map_err(arrow_failure)
 }
 

@@ -38,7 +38,6 @@ pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
-pub use sink::{Sink, TableOptions, TableSink};
 pub use sink::{PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,

@@ -14,7 +14,7 @@ mod statement;
 mod tables;
 mod type_name;
 
-pub use answer::{Answer, TableRead};
+pub use answer::{Answer, SnapshotRead, TableRead};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
 pub use tables::Tables;

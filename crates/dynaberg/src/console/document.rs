@@ -66,9 +66,9 @@ fn describe(pipeline: &Running, now: SystemTime, ready_lag: Duration) -> Pipelin
     let lags = lag.filter(|lag| *lag > ready_lag).map(|lag| format!("{:.1} s behind its source", lag.as_secs_f64()));
     let not_ready = pipeline.status.not_ready().or(lags);
     PipelineDocument {
-        name: pipeline.status.pipeline.clone(),
+        name: pipeline.name.clone(),
         source: pipeline.source.clone(),
-        table: pipeline.status.table.clone(),
+        table: pipeline.table.clone(),
         state: state_name(&pipeline.status.state()).to_owned(),
         ready: not_ready.is_none(),
         not_ready,

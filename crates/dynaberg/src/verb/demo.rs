@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest, ScalarAttributeType,
     StreamSpecification, StreamViewType, WriteRequest,
 };
-use query::{Engine, EngineOptions};
+use pipeline::Patience;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use crate::system;
 use crate::wiring::{Running, Stack, StackOptions, launch};
 
 use super::interrupt::shutdown_on_signal;
+use super::sql::{engine, footer, query_failure};
 use sample::{Item, Sampler, key};
 
 const PIPELINE: &str = include_str!("../../../../examples/transactions/transactions.toml");
@@ -69,13 +70,13 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
         started.elapsed().as_secs_f64()
     ))?;
 
-    let engine = Engine::new(aws.lake(None).await?, EngineOptions::default(), ambient.clone());
+    let engine = engine(aws.lake(None).await?, &ambient)?;
     for (title, sql) in QUERIES {
         output::line(format_args!("\n{title}"))?;
         let started = system::stopwatch();
-        let answer = engine.query(sql).await.map_err(super::sql::query_failure)?;
-        output::write_batches(TableFormat::Table, &answer.batches)?;
-        output::line(super::sql::footer(&answer, started.elapsed(), &ambient))?;
+        let answer = engine.query(sql).await.map_err(|error| query_failure(error, sql))?;
+        output::write_batches(TableFormat::Table, answer.schema.clone(), &answer.batches)?;
+        output::line(footer(&answer, started.elapsed(), &ambient))?;
     }
 
     if arguments.stay {

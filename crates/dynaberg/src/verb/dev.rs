@@ -1,5 +1,7 @@
 //! `dynaberg dev`: the embedded services, and pipelines on them, in the foreground.
 
+use pipeline::Patience;
+
 use crate::cli::DevArgs;
 use crate::config::read_pipelines;
 use crate::console::{Console, record_metrics};
@@ -7,7 +9,6 @@ use crate::failure::Outcome;
 use crate::output;
 use crate::system;
 use crate::wiring::{Stack, StackOptions, bind, launch};
-use pipeline::Patience;
 
 use super::interrupt::shutdown_on_signal;
 

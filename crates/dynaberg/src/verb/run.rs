@@ -1,5 +1,7 @@
 //! `dynaberg run`: pipelines as a client of AWS, in the foreground.
 
+use pipeline::Patience;
+
 use crate::aws::Aws;
 use crate::cli::RunArgs;
 use crate::config::read_pipelines;

@@ -1,14 +1,15 @@
 //! `dynaberg sql`: a query over the lake, and how fresh its answer is.
 
-use std::time::UNIX_EPOCH;
+use std::time::Duration;
 
 use ambient::Ambient;
-use query::{Answer, Engine, EngineOptions};
+use miette::{LabeledSpan, MietteDiagnostic, Report, SourceOffset};
+use query::{Answer, Engine, EngineOptions, SnapshotRead};
 
 use crate::aws::Aws;
 use crate::cli::{SqlArgs, TableFormat};
 use crate::config::Catalog;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, with_causes};
 use crate::output;
 use crate::system;
 
@@ -23,16 +24,22 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
     };
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let lake = Aws::from_environment(ambient.clone()).await?.lake(catalog.as_ref()).await?;
-    let engine = Engine::new(lake, EngineOptions::default(), ambient.clone());
+    let engine = engine(lake, &ambient)?;
 
     let started = system::stopwatch();
-    let answer = engine.query(&text).await.map_err(query_failure)?;
+    let answer = engine.query(&text).await.map_err(|error| query_failure(error, &text))?;
     let format = output::table_format_or_default(arguments.output);
-    output::write_batches(format, &answer.batches)?;
+    output::write_batches(format, answer.schema.clone(), &answer.batches)?;
     if format == TableFormat::Table {
         output::line(footer(&answer, started.elapsed(), &ambient))?;
     }
     Ok(())
+}
+
+/// A query engine over the lake.
+pub fn engine(lake: lake::Catalog, ambient: &Ambient) -> Outcome<Engine> {
+    let engine = Engine::new(lake, ambient.clone(), EngineOptions::default());
+    engine.map_err(|error| Failure::caused_by(Exit::Other, &error))
 }
 
 /// A `--catalog` argument.
@@ -42,24 +49,35 @@ pub fn parse_catalog(text: &str) -> Outcome<Catalog> {
     })
 }
 
-/// `4 rows · 6 ms · 14 KB read · complete up to 12:04:31.220 (1.4 s ago) · snapshot 3`.
-pub fn footer(answer: &Answer, elapsed: std::time::Duration, ambient: &Ambient) -> String {
-    let rows: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
-    let mut footer = format!("{rows} rows · {} ms · {} KB read", elapsed.as_millis(), answer.bytes_read.div_ceil(1024));
-    if let Some(oldest) = answer.tables.iter().filter_map(|table| table.complete_up_to_ms).min() {
-        let moment = UNIX_EPOCH + std::time::Duration::from_millis(oldest.max(0) as u64);
-        let time = jiff::Timestamp::try_from(moment).map(|moment| moment.strftime("%H:%M:%S%.3f").to_string());
+/// `4 rows · 6 ms · 14 KB read · complete up to 12:04:31.220 (1.4 s ago) · analytics.transactions snapshot 3`.
+pub fn footer(answer: &Answer, elapsed: Duration, ambient: &Ambient) -> String {
+    let (rows, ms, kb) = (answer.row_count(), elapsed.as_millis(), answer.bytes_read.div_ceil(1024));
+    let mut footer = format!("{rows} rows · {ms} ms · {kb} KB read");
+    let snapshots = || answer.tables.iter().filter_map(|table| Some((&table.name, table.snapshot.as_ref()?)));
+    let complete = |snapshot: &SnapshotRead| snapshot.complete_up_to_ms.unwrap_or(snapshot.timestamp_ms);
+    if let Some(oldest) = snapshots().map(|(_, snapshot)| complete(snapshot)).min() {
+        let time = jiff::Timestamp::from_millisecond(oldest).unwrap_or_default().strftime("%H:%M:%S%.3f");
         let ago = (ambient.now_ms() - oldest).max(0) as f64 / 1000.0;
-        footer.push_str(&format!(" · complete up to {} ({ago:.1} s ago)", time.unwrap_or_default()));
+        footer.push_str(&format!(" · complete up to {time} UTC ({ago:.1} s ago)"));
     }
-    for table in &answer.tables {
-        if let Some(sequence_number) = table.sequence_number {
-            footer.push_str(&format!(" · {} snapshot {sequence_number}", table.name));
-        }
+    for (name, snapshot) in snapshots() {
+        footer.push_str(&format!(" · {name} snapshot {}", snapshot.sequence_number));
     }
     footer
 }
 
-pub fn query_failure(error: query::Error) -> Failure {
-    Failure::caused_by(Exit::Usage, &error)
+/// A query's mistake, drawn at its place in the text.
+pub fn query_failure(error: query::Error, sql: &str) -> Failure {
+    let mut diagnostic = MietteDiagnostic::new(with_causes(&error)).with_code(error.code());
+    if let Some(help) = error.help() {
+        diagnostic = diagnostic.with_help(format!("Try: {help}"));
+    }
+    if let Some(place) = error.place() {
+        let offset = |line, column| SourceOffset::from_location(sql, line as usize, column as usize).offset();
+        let start = offset(place.line, place.column);
+        let length = offset(place.end_line, place.end_column).saturating_sub(start);
+        let label = error.label().unwrap_or("here").to_owned();
+        diagnostic = diagnostic.with_label(LabeledSpan::new(Some(label), start, length));
+    }
+    Failure::at_place(Exit::Service, Report::new(diagnostic).with_source_code(sql.to_owned()))
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use ambient::Ambient;
 use pipeline::{Account, Accounts, Patience, Status, supervise};
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +17,11 @@ use assembly::Assembly;
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]
 pub struct Running {
+    pub name: String,
     /// The DynamoDB table.
     pub source: String,
+    /// `namespace.table`.
+    pub table: String,
     pub status: Arc<Status>,
     ended: CancellationToken,
     error: Arc<Mutex<Option<pipeline::Error>>>,
@@ -34,14 +36,15 @@ pub fn launch(
     patience: Patience,
     shutdown: CancellationToken,
 ) -> Running {
-    let accounts = Arc::new(Accounts::default());
     let running = Running {
+        name: file.name.clone(),
         source: file.source_table.clone(),
-        status: Arc::new(Status::new(&file.name, file.target.to_string(), accounts.clone())),
+        table: file.target.to_string(),
+        status: Arc::default(),
         ended: CancellationToken::new(),
         error: Arc::default(),
     };
-    let assembly = Arc::new(Assembly::new(file, catalog, aws, index_dir, accounts));
+    let assembly = Arc::new(Assembly::new(file, catalog, aws, index_dir, running.status.accounts()));
     let ambient = aws.ambient();
     let task = running.clone();
     tokio::spawn(async move {
@@ -49,7 +52,7 @@ pub fn launch(
             let assembly = assembly.clone();
             async move { assembly.open().await }
         };
-        let ended = supervise(open, patience, task.status, ambient, shutdown).await;
+        let ended = supervise(&task.name, open, patience, &ambient, &shutdown, &task.status).await;
         *task.error.lock().expect("no holder panics") = ended.err();
         task.ended.cancel();
     });
@@ -73,7 +76,7 @@ pub async fn replay(
 
 impl Running {
     pub fn account(&self) -> Account {
-        self.status.accounts.snapshot()
+        self.status.accounts().snapshot()
     }
 
     /// Whether everything written to the source before `moment` is committed.

@@ -10,7 +10,7 @@ use ambient::Ambient;
 use aws_credential_types::Credentials;
 use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
 use local_capture::{Capture, CaptureOptions};
-use local_warehouse::Warehouse;
+use local_warehouse::{VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -56,12 +56,16 @@ impl Stack {
             .map_err(|error| unopened(&options.data_dir, &error))?;
 
         let (authentication, credentials) = authentication(options.auth, &ambient)?;
-        let gateway = Gateway::new(ambient, authentication)
+        let vended = VendedCredentials {
+            access_key_id: credentials.access_key_id().to_owned(),
+            secret_access_key: credentials.secret_access_key().to_owned(),
+        };
+        let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
             .rest_service("s3tables", warehouse.s3_tables())
-            .iceberg(warehouse.iceberg_rest(&endpoint))
-            .streaming_service("s3", warehouse.s3());
+            .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
+            .streaming_service("s3", warehouse.s3(authentication));
 
         let mut tasks = JoinSet::new();
         let ended = shutdown.clone();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
     Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, NoDeadLetters,
@@ -96,7 +97,7 @@ impl Assembly {
     fn target(&self) -> Target {
         let name = &self.file.target;
         Target {
-            table: lake::TableIdent::new(lake::NamespaceIdent::new(name.namespace.clone()), name.table.clone()),
+            table: TableIdent::new(NamespaceIdent::new(name.namespace.clone()), name.table.clone()),
             mode: self.file.mode,
             partition: self.file.partition.clone(),
             evolve: self.file.evolve,
