@@ -1,4 +1,18 @@
 //! Why one attribute's value, or one record, is not a row. Never holds a value: reasons end up in logs and files.
+//!
+//! | code | the record |
+//! |---|---|
+//! | DYN401 | is not JSON |
+//! | DYN402 | is not a change record |
+//! | DYN403 | has other keys than the table |
+//! | DYN404 | has a number with more than 38 digits or an exponent out of range |
+//! | DYN405 | has a value that the column cannot hold without loss |
+//! | DYN406 | has maps and lists nested deeper than 32 levels |
+//! | DYN407 | has two attributes that go to one column |
+//! | DYN408 | has no new image |
+//! | DYN409 | lacks a value that the column requires |
+//! | DYN410 | has something that is no DynamoDB value |
+//! | DYN411 | would make the table too wide |
 
 use crate::decode::number::NotANumber;
 
@@ -57,7 +71,7 @@ impl From<NotANumber> for Misfit {
 /// Why a record is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
-    /// Stable; see `docs/`.
+    /// Stable: one of the list above.
     pub code: &'static str,
     pub reason: String,
 }

@@ -11,7 +11,7 @@ use crate::decode::tape::{Json, Members};
 pub(crate) struct ChangeRecord<'t> {
     pub operation: Operation,
     pub keys: Members<'t>,
-    /// Present for every insert and modify.
+    /// Present for every insert and modify, and only there.
     pub new_image: Option<Members<'t>>,
     /// Microseconds since the Unix epoch.
     pub created_us: Option<i64>,
@@ -58,7 +58,8 @@ impl<'t> ChangeRecord<'t> {
                 .ok_or_else(|| not_a_change("`ApproximateCreationDateTime` is not a time"))?,
             _ => None,
         };
-        Ok(Self { operation, keys, new_image: parts.new_image, created_us })
+        let new_image = parts.new_image.filter(|_| operation != Operation::Remove);
+        Ok(Self { operation, keys, new_image, created_us })
     }
 }
 
