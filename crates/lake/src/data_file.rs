@@ -2,11 +2,13 @@
 //!
 //! We drive Parquet's own writer rather than iceberg's `ParquetWriter`: that one skips row groups whose statistics are
 //! cut short when it computes a file's bounds, and encodes on the async worker. `layout` fits the rows to the table's
-//! schema, `partition` sorts them into files, `encode` turns them into bytes, `column_bounds` says what is in them.
+//! schema, `partition` sorts them into files, `encode` turns them into bytes as `settings` say, and `column_bounds` beside
+//! this module says what is in them.
 
 pub(crate) mod encode;
 mod layout;
 mod partition;
+pub(crate) mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -18,7 +20,7 @@ use iceberg::table::Table;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::data_file::encode::{EncodedFile, FileSequence};
+use crate::data_file::encode::{EncodedFile, FileSequence, FileTemplate};
 use crate::data_file::layout::FileLayout;
 use crate::data_file::partition::{RowGroups, group_by_partition};
 use crate::error::{Error, ErrorKind, Result};
@@ -104,8 +106,15 @@ impl EncodeJob {
             .table_properties()
             .map_err(|error| Error::new(ErrorKind::Refused, "read the table's properties").with_source(error))?
             .write_target_file_size_bytes;
-        let mut files =
-            FileSequence::new(schema, &layout, spec.spec_id(), self.path_prefix, file_bytes_target, finished);
+        let template = FileTemplate {
+            table_schema: schema,
+            layout: &layout,
+            properties: settings::of_table(self.metadata.properties())?,
+            spec_id: spec.spec_id(),
+            path_prefix: self.path_prefix,
+            file_bytes_target,
+        };
+        let mut files = FileSequence::new(template, finished);
 
         let mut places = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
         if spec.is_unpartitioned() {

@@ -17,8 +17,8 @@ use parquet::schema::types::ColumnPath;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::data_file::encode::{EncodedFile, encode_error, finish_writer, parquet_writer, writer_properties};
-use crate::data_file::{UPLOADS_MAX, WrittenFile, data_location, upload};
+use crate::data_file::encode::{EncodedFile, encode_error, finish_writer, parquet_writer};
+use crate::data_file::{UPLOADS_MAX, WrittenFile, data_location, settings, upload};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Up to this many data files get a delete file each, which readers and compaction can match by name. A commit that
@@ -123,7 +123,7 @@ impl DeleteGroup {
         let rows = RecordBatch::try_new(delete_schema(), vec![Arc::new(paths), Arc::new(positions)])
             .expect("both columns are of the schema's types and of one length");
 
-        let properties = writer_properties()
+        let properties = settings::defaults()
             // Positions hardly repeat, and the statistics of a long path must stay whole.
             .set_column_dictionary_enabled(ColumnPath::from("pos"), false)
             .set_statistics_truncate_length(None)

@@ -7,10 +7,9 @@ use bytes::Bytes;
 use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, SchemaRef, Struct};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc;
 
 use crate::column_bounds::ColumnMetrics;
@@ -25,13 +24,6 @@ const ROWS_PER_WRITE_MAX: usize = 65_536;
 pub(crate) struct EncodedFile {
     pub(crate) written: WrittenFile,
     pub(crate) bytes: Bytes,
-}
-
-/// zstd-1 costs no more time than snappy here and saves a third of the bytes; dictionaries are on by default.
-pub(crate) fn writer_properties() -> WriterPropertiesBuilder {
-    WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("zstd has a level 1")))
-        .set_created_by(concat!("dynaberg ", env!("CARGO_PKG_VERSION")).to_owned())
 }
 
 /// A writer into memory. The Arrow schema is not put into the file: it would make dictionary columns of ours a
@@ -51,13 +43,19 @@ pub(crate) fn finish_writer(mut writer: ArrowWriter<Vec<u8>>) -> Result<(Parquet
     Ok((metadata, bytes.into()))
 }
 
+/// What the files of one commit have in common.
+pub(crate) struct FileTemplate<'a> {
+    pub(crate) table_schema: &'a SchemaRef,
+    pub(crate) layout: &'a FileLayout,
+    pub(crate) properties: WriterProperties,
+    pub(crate) spec_id: i32,
+    pub(crate) path_prefix: String,
+    pub(crate) file_bytes_target: usize,
+}
+
 /// The files of one commit. A file holds rows of one partition.
 pub(crate) struct FileSequence<'a> {
-    table_schema: &'a SchemaRef,
-    layout: &'a FileLayout,
-    spec_id: i32,
-    path_prefix: String,
-    file_bytes_target: usize,
+    template: FileTemplate<'a>,
     finished: mpsc::Sender<EncodedFile>,
     file_count: u32,
     open: Option<OpenFile>,
@@ -70,15 +68,8 @@ struct OpenFile {
 }
 
 impl<'a> FileSequence<'a> {
-    pub(crate) fn new(
-        table_schema: &'a SchemaRef,
-        layout: &'a FileLayout,
-        spec_id: i32,
-        path_prefix: String,
-        file_bytes_target: usize,
-        finished: mpsc::Sender<EncodedFile>,
-    ) -> Self {
-        Self { table_schema, layout, spec_id, path_prefix, file_bytes_target, finished, file_count: 0, open: None }
+    pub(crate) fn new(template: FileTemplate<'a>, finished: mpsc::Sender<EncodedFile>) -> Self {
+        Self { template, finished, file_count: 0, open: None }
     }
 
     /// Writes rows of one partition and tells the place (file, position) of each, in order. Rows of another partition
@@ -94,7 +85,10 @@ impl<'a> FileSequence<'a> {
             let open = match &mut self.open {
                 Some(open) => open,
                 none => none.insert(OpenFile {
-                    writer: parquet_writer(Arc::clone(self.layout.schema()), writer_properties().build())?,
+                    writer: parquet_writer(
+                        Arc::clone(self.template.layout.schema()),
+                        self.template.properties.clone(),
+                    )?,
                     row_count: 0,
                     partition: partition.clone(),
                 }),
@@ -103,7 +97,7 @@ impl<'a> FileSequence<'a> {
             let first = open.row_count;
             open.row_count += rows.num_rows() as u64;
             (first..open.row_count).for_each(|position| placed((self.file_count, position)));
-            if open.writer.bytes_written() + open.writer.in_progress_size() >= self.file_bytes_target {
+            if open.writer.bytes_written() + open.writer.in_progress_size() >= self.template.file_bytes_target {
                 self.finish()?;
             }
         }
@@ -114,22 +108,22 @@ impl<'a> FileSequence<'a> {
     pub(crate) fn finish(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let (metadata, bytes) = finish_writer(open.writer)?;
-        let path = format!("{}-{:05}.parquet", self.path_prefix, self.file_count);
+        let path = format!("{}-{:05}.parquet", self.template.path_prefix, self.file_count);
         let mut builder = DataFileBuilder::default();
         builder
             .content(DataContentType::Data)
             .file_path(path.clone())
             .file_format(DataFileFormat::Parquet)
             .partition(open.partition)
-            .partition_spec_id(self.spec_id)
+            .partition_spec_id(self.template.spec_id)
             .record_count(open.row_count)
             .file_size_in_bytes(bytes.len() as u64)
             .split_offsets(Some(metadata.row_groups().iter().filter_map(|group| group.file_offset()).collect()));
-        ColumnMetrics::of(&metadata, self.table_schema)?.describe(&mut builder);
+        ColumnMetrics::of(&metadata, self.template.table_schema)?.describe(&mut builder);
         let data_file = builder.build().expect("every required field of the data file is set");
 
         self.file_count += 1;
-        let written = WrittenFile { data_file, spec_id: self.spec_id, path };
+        let written = WrittenFile { data_file, spec_id: self.template.spec_id, path };
         self.finished
             .blocking_send(EncodedFile { written, bytes })
             .map_err(|_| Error::new(ErrorKind::Transient, "hand over an encoded data file"))
