@@ -1,7 +1,9 @@
 //! Client of an Iceberg REST catalog: Amazon S3 Tables, Glue, or any other that speaks the protocol.
 //!
-//! `rest` knows addresses and answers, `transport` sends and signs, `outcome` tells what became of a commit.
+//! `rest` knows addresses and answers, `transport` sends and signs, `listing` has namespaces and the names in them,
+//! `outcome` tells what became of a commit.
 
+mod listing;
 mod outcome;
 mod rest;
 mod transport;
@@ -17,9 +19,7 @@ use http::Method;
 use iceberg::spec::{Schema, SortOrder, TableMetadata, UnboundPartitionSpec};
 use iceberg::table::Table;
 use iceberg::{NamespaceIdent, Runtime, TableIdent};
-use iceberg_catalog_rest::{
-    CreateNamespaceRequest, CreateTableRequest, ListNamespaceResponse, ListTablesResponse, LoadTableResult,
-};
+use iceberg_catalog_rest::{CreateTableRequest, LoadTableResult};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ use crate::catalog::transport::HttpTransport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Reload, StorageConfig, Stores, Vended, file_io};
 
-/// How to reach a catalog.
+/// How to reach a catalog. Where `storage` names no region or credentials, those of `signing` serve.
 #[derive(Clone)]
 pub struct CatalogConfig {
     /// `https://s3tables.us-east-1.amazonaws.com/iceberg`, with or without `/v1`.
@@ -79,9 +79,6 @@ struct ConfigAnswer {
     overrides: HashMap<String, String>,
 }
 
-/// Pages of a list that are read; a catalog that gives more is taken for one that never ends.
-const LIST_PAGES_MAX: usize = 1_000;
-
 impl Catalog {
     /// Asks for the catalog's configuration (`GET v1/config`).
     pub async fn connect(config: CatalogConfig, ambient: Ambient) -> Result<Self> {
@@ -104,41 +101,11 @@ impl Catalog {
         }
 
         let mut storage = config.storage;
-        storage.region = storage.region.or(config.signing.map(|signing| signing.region));
+        if let Some(signing) = config.signing {
+            storage.region = storage.region.or(Some(signing.region));
+            storage.credentials = storage.credentials.or(Some(signing.credentials));
+        }
         Ok(Self { connected: Arc::new(Connected { rest, stores: Arc::new(Stores::new(storage, ambient)) }) })
-    }
-
-    pub async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {
-        let url = self.rest().namespaces_url();
-        let page = |answer: ListNamespaceResponse| (answer.namespaces, answer.next_page_token);
-        self.list(&url, page).await
-    }
-
-    /// Creates the namespace; one that exists already is left as it is.
-    pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
-        let rest = self.rest();
-        let found: Result<serde_json::Value> = rest.get(&rest.namespace_url(namespace)).await;
-        match found {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let request = CreateNamespaceRequest { namespace: namespace.clone(), properties: HashMap::new() };
-        let created = rest.exchange(Method::POST, &rest.namespaces_url(), json(&request)?).await;
-        match created {
-            Ok(_) => Ok(()),
-            // Somebody else may have made it in between, or the answer to our own request was lost.
-            Err(error) => match rest.get::<serde_json::Value>(&rest.namespace_url(namespace)).await {
-                Ok(_) => Ok(()),
-                Err(_) => Err(error),
-            },
-        }
-    }
-
-    pub async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        let url = self.rest().tables_url(namespace);
-        let page = |answer: ListTablesResponse| (answer.identifiers, answer.next_page_token);
-        self.list(&url, page).await
     }
 
     /// Loads the table as it is now. `NotFound` where it does not exist.
@@ -184,23 +151,6 @@ impl Catalog {
 
     fn rest(&self) -> &Rest {
         &self.connected.rest
-    }
-
-    async fn list<A, T>(&self, url: &str, page: impl Fn(A) -> (Vec<T>, Option<String>)) -> Result<Vec<T>>
-    where
-        A: serde::de::DeserializeOwned,
-    {
-        let mut all = Vec::new();
-        let mut page_url = url.to_owned();
-        for _ in 0..LIST_PAGES_MAX {
-            let (items, next) = page(self.rest().get(&page_url).await?);
-            all.extend(items);
-            match next.filter(|token| !token.is_empty()) {
-                Some(token) => page_url = format!("{url}?pageToken={}", rest::encoded(&token)),
-                None => return Ok(all),
-            }
-        }
-        Err(Error::new(ErrorKind::Unexpected, format!("list {url}, which gives page after page")))
     }
 
     fn open_table(&self, table: TableIdent, loaded: LoadTableResult) -> Result<Table> {

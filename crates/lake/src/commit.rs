@@ -1,13 +1,16 @@
 //! One snapshot on the table's head: built, sent, and followed until its outcome is known.
 //!
-//! `row_delta` builds an attempt with the help of `manifests`; `stamp` is what a commit leaves in the table and how it
-//! is found again, `checkpoint` the text in it. `docs/` holds the protocol; in short: the commit id stays the same over
-//! all attempts, each attempt is built on a head whose stamp was checked, the catalog lets at most one request per head
-//! win, and a failure that may be a success is looked up before anything else is done.
+//! `row_delta` builds an attempt out of `manifests` and `snapshot_files`; `stamp` is what a commit leaves in the table
+//! and how it is found again, `checkpoint` the text in it.
+//!
+//! The commit id stays the same over all attempts, each attempt is built on a head whose stamp was checked, the
+//! catalog lets at most one request per head win, and a failure that may be a success is looked up before anything
+//! else is done.
 
 mod checkpoint;
 mod manifests;
 mod row_delta;
+mod snapshot_files;
 mod stamp;
 
 use std::time::Duration;

@@ -6,4 +6,5 @@ mod checkpoint;
 mod commit;
 mod fencing;
 mod schema;
+mod storage;
 mod support;

@@ -1,5 +1,8 @@
 //! One HTTP exchange with the catalog, signed where the catalog wants it.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use ambient::Ambient;

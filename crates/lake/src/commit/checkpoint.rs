@@ -25,7 +25,8 @@ impl StoredCheckpoint {
         if text.len() <= INLINE_BYTES_MAX {
             return Ok(Self::Text(text.to_owned()));
         }
-        let uri = format!("{}/metadata/{commit_id}-checkpoint.json", table.metadata().location());
+        let location = table.metadata().location().trim_end_matches('/');
+        let uri = format!("{location}/metadata/{commit_id}-checkpoint.json");
         let failed = |error| Error::from_iceberg(format!("write checkpoint {uri}"), error);
         let output = table.file_io().new_output(&uri).map_err(failed)?;
         output.write(text.to_owned().into()).await.map_err(failed)?;

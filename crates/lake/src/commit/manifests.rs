@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use iceberg::spec::{DataFile, Manifest, ManifestContentType, ManifestFile};
+use iceberg::spec::{Manifest, ManifestContentType, ManifestFile};
 
-use crate::commit::row_delta::SnapshotFiles;
+use crate::commit::snapshot_files::{Entry, SnapshotFiles};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A commit adds one or two manifests of a few entries, and every reader opens all of them. So many small ones of a
@@ -15,18 +15,6 @@ const SMALL_MANIFESTS_MAX: usize = 64;
 const SMALL_ENTRIES_MAX: u32 = 1_000;
 /// Manifests read at a time.
 const READS_MAX: usize = 16;
-
-/// A line of a manifest.
-pub(crate) enum Entry {
-    Added(DataFile),
-    /// A file of an earlier snapshot. It keeps its numbers: with a newer one, deletes would stop applying to it.
-    Existing {
-        file: DataFile,
-        snapshot_id: i64,
-        sequence_number: i64,
-        file_sequence_number: Option<i64>,
-    },
-}
 
 /// The parent's manifests, those that list only removed files left out, small ones merged when they are many.
 pub(crate) async fn carry_over(files: &mut SnapshotFiles<'_>) -> Result<Vec<ManifestFile>> {

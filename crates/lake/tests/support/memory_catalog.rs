@@ -38,7 +38,6 @@ pub struct LandedCommit {
     pub commit_id: String,
 }
 
-#[derive(Default)]
 pub struct MemoryCatalog {
     state: Mutex<State>,
     held_one: Notify,
@@ -46,6 +45,8 @@ pub struct MemoryCatalog {
 
 #[derive(Default)]
 struct State {
+    /// Where tables are made, such as `s3://warehouse`.
+    root: String,
     namespaces: BTreeSet<String>,
     tables: BTreeMap<String, Stored>,
     commit_faults: VecDeque<Fault>,
@@ -64,6 +65,10 @@ struct Stored {
 type Answer = (u16, Vec<u8>);
 
 impl MemoryCatalog {
+    pub fn new(root: String) -> Self {
+        Self { state: Mutex::new(State { root, ..State::default() }), held_one: Notify::default() }
+    }
+
     /// Plays `faults` on the next commit requests, one each.
     pub fn script(&self, faults: impl IntoIterator<Item = Fault>) {
         self.state().commit_faults.extend(faults);
@@ -191,7 +196,7 @@ impl State {
         if self.tables.contains_key(&path) {
             return (409, refused("table exists"));
         }
-        let root = format!("s3://warehouse/{namespace}/{}", request.name);
+        let root = format!("{}/{namespace}/{}", self.root, request.name);
         let creation = iceberg::TableCreation::builder()
             .name(request.name)
             .location(root.clone())

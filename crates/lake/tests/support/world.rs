@@ -22,6 +22,8 @@ use tempfile::TempDir;
 
 use super::memory_catalog::MemoryCatalog;
 
+const IN_MEMORY: &str = "s3://warehouse";
+
 pub struct World {
     pub double: Arc<MemoryCatalog>,
     pub catalog: Catalog,
@@ -34,16 +36,22 @@ pub struct World {
 impl World {
     /// A table of `id` and `n` that only grows.
     pub async fn changelog() -> Self {
-        Self::new(&[]).await
+        Self::new(&[], |_| IN_MEMORY.to_owned()).await
     }
 
     /// A table of `id` and `n` with one row per `id`.
     pub async fn mirror() -> Self {
-        Self::new(&["id"]).await
+        Self::new(&["id"], |_| IN_MEMORY.to_owned()).await
     }
 
-    async fn new(key_columns: &[&str]) -> Self {
-        let double = Arc::new(MemoryCatalog::default());
+    /// A mirror whose files are on the local disk.
+    pub async fn on_disk() -> Self {
+        Self::new(&["id"], |folder| format!("file://{}/warehouse", folder.path().display())).await
+    }
+
+    async fn new(key_columns: &[&str], root: impl FnOnce(&TempDir) -> String) -> Self {
+        let folder = TempDir::new().unwrap();
+        let double = Arc::new(MemoryCatalog::new(root(&folder)));
         let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let warehouse = objects.clone();
         let storage = StorageConfig {
@@ -70,7 +78,7 @@ impl World {
             objects,
             table: table.identifier().clone(),
             key_columns: key_columns.iter().map(|name| name.to_string()).collect(),
-            folder: TempDir::new().unwrap(),
+            folder,
         }
     }
 
