@@ -6,5 +6,6 @@ mod checkpoint;
 mod commit;
 mod fencing;
 mod schema;
+mod simulation;
 mod storage;
 mod support;

@@ -118,6 +118,22 @@ impl World {
         assert!(commit_ids.is_sorted_by(|a, b| a < b), "{landed:?}");
     }
 
+    /// Along the history, positions that are numbers never fall.
+    pub async fn check_positions(&self) {
+        let table = self.load().await;
+        let metadata = table.metadata();
+        let mut later = u64::MAX;
+        let mut id = metadata.current_snapshot_id();
+        while let Some(snapshot) = id.and_then(|id| metadata.snapshot_by_id(id)) {
+            if let Some(text) = snapshot.summary().additional_properties.get("dynaberg.checkpoint") {
+                let position = text.parse().unwrap();
+                assert!(position <= later, "{position} before {later}");
+                later = position;
+            }
+            id = snapshot.parent_snapshot_id();
+        }
+    }
+
     /// The table's rows, sorted.
     pub async fn rows(&self) -> Vec<(String, i64)> {
         let table = self.load().await;
