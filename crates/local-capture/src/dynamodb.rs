@@ -3,9 +3,11 @@
 //! Item operations pass through to the engine; [`table`] takes those that create, alter, describe or
 //! delete tables, since streams and ARNs are ours; [`error`] turns the engine's errors into AWS's.
 
+mod account;
 pub(crate) mod error;
 mod request;
 mod table;
+mod tags;
 
 use std::sync::Arc;
 
@@ -65,6 +67,10 @@ impl JsonService for DynamoDb {
             "BatchExecuteStatement" => call.write(Database::batch_execute_statement).await,
             "UpdateTimeToLive" => call.write(Database::update_time_to_live).await,
             "DescribeTable" => table::describe_table(&region, &call.body).await,
+            "TagResource" | "UntagResource" | "ListTagsOfResource" => tags::call(&region, operation, &call.body).await,
+            "DescribeLimits" => Ok(account::describe_limits()),
+            "DescribeEndpoints" => Ok(account::describe_endpoints(&caller.host)),
+            "DescribeContinuousBackups" => account::describe_continuous_backups(&region, &call.body).await,
             "CreateTable" | "UpdateTable" | "DeleteTable" => {
                 // Several steps over two stores: a client that hangs up must not stop them half-way.
                 let (operation, body) = (operation.to_owned(), call.body);

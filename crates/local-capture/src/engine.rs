@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::CaptureError;
 
-/// Deep expressions within AWS's limits overflow a 2 MiB stack, which aborts the process.
-const STACK_BYTES: usize = 16 << 20;
+/// An expression or statement of legal length can nest a parenthesis per character, and the engine recurses with it: an
+/// overflow aborts the process. In a release build 16 MiB are enough, an unoptimised one takes more. Only what is used
+/// of it becomes memory.
+const STACK_BYTES: usize = 128 << 20;
 /// Calls serialise on the engine's own mutex; the others parse and serialise meanwhile.
 const THREADS: usize = 3;
 const WAITING_JOBS_MAX: usize = 256;

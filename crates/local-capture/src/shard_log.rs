@@ -7,10 +7,10 @@ pub(crate) mod catalog;
 pub(crate) mod stream;
 
 use std::ops::Bound;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
 
 use catalog::{Catalog, Edit};
 use stream::{SEQUENCE_NUMBER_MIN, Shard, Stream};
@@ -22,12 +22,18 @@ const SHARD_PREFIX: u8 = b'h';
 const ARRIVAL_BYTES: usize = 8;
 
 pub(crate) struct ShardLog {
+    folder: PathBuf,
+    /// Nothing while the store cannot be opened again after a failed write.
+    store: RwLock<Option<Store>>,
+    catalog: RwLock<Arc<Catalog>>,
+}
+
+struct Store {
     database: Database,
     /// `stream u64 | shard u32 | sequence u128`, big-endian → arrival + JSON.
     records: Keyspace,
     /// Descriptors, and how far the outbox is drained.
     meta: Keyspace,
-    catalog: RwLock<Arc<Catalog>>,
 }
 
 /// Some records of a shard, their JSON joined by commas.
@@ -42,17 +48,17 @@ pub(crate) struct Page {
 pub(crate) enum LogError {
     #[error(transparent)]
     Store(#[from] fjall::Error),
+    #[error("the shard log is closed after a failed write")]
+    Closed,
     #[error("decode a descriptor of the shard log")]
     Descriptor(#[from] serde_json::Error),
 }
 
 impl ShardLog {
     pub(crate) fn open(folder: &Path) -> Result<Self, LogError> {
-        let database = Database::builder(folder).worker_threads(1).open()?;
-        let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
-        let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
-        let catalog = RwLock::new(Arc::new(read_catalog(&meta)?));
-        Ok(Self { database, records, meta, catalog })
+        let store = Store::open(folder)?;
+        let catalog = RwLock::new(Arc::new(read_catalog(&store.meta)?));
+        Ok(Self { folder: folder.to_owned(), store: RwLock::new(Some(store)), catalog })
     }
 
     /// The streams as of the last durable edit.
@@ -67,30 +73,36 @@ impl ShardLog {
 
     /// Makes the edit durable and then visible, or neither.
     pub(crate) fn commit(&self, edit: Edit) -> Result<(), LogError> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        for record in edit.records {
-            batch.insert(&self.records, record_key(record.stream, record.shard, record.sequence), record.value);
+        let outcome = match &*self.store() {
+            Some(store) => store.write(&edit),
+            None => Err(LogError::Closed),
+        };
+        if let Err(error) = outcome {
+            // A full disk may be the cause. Whether the batch landed is known only after recovery, and the store takes
+            // no more writes without it.
+            self.recover()?;
+            return Err(error);
         }
-        for key in edit.removed_records {
-            batch.remove(&self.records, key);
-        }
-        for (stream, shard) in edit.removed_shards {
-            batch.remove(&self.meta, shard_key(stream, shard));
-        }
-        for stream in edit.removed_streams {
-            batch.remove(&self.meta, stream_key(stream));
-        }
-        for id in edit.changed {
-            let Some(stream) = edit.catalog.streams.get(&id) else { continue };
-            batch.insert(&self.meta, stream_key(id), serde_json::to_vec(&**stream)?);
-            for shard in stream.shards.values() {
-                batch.insert(&self.meta, shard_key(id, shard.index), serde_json::to_vec(shard)?);
-            }
-        }
-        batch.insert(&self.meta, DRAINED, edit.catalog.drained.to_be_bytes());
-        batch.commit()?;
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edit.catalog);
+        self.publish(edit.catalog);
         Ok(())
+    }
+
+    /// Opens the store again and takes up what it holds.
+    fn recover(&self) -> Result<(), LogError> {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        *store = None;
+        let opened = Store::open(&self.folder)?;
+        self.publish(read_catalog(&opened.meta)?);
+        *store = Some(opened);
+        Ok(())
+    }
+
+    fn publish(&self, catalog: Catalog) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    }
+
+    fn store(&self) -> RwLockReadGuard<'_, Option<Store>> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The records of `shard` from number `from` on, at most `count_max` and about `bytes_max`, but at least one.
@@ -107,9 +119,11 @@ impl ShardLog {
         if from >= shard.end() {
             return Ok(page);
         }
+        let store = self.store();
+        let store = store.as_ref().ok_or(LogError::Closed)?;
         let from = record_key(stream, shard.index, from);
         let until = record_key(stream, shard.index, shard.end());
-        for entry in self.records.range::<_, _>((Bound::Included(from), Bound::Excluded(until))) {
+        for entry in store.records.range((Bound::Included(from), Bound::Excluded(until))) {
             let (key, value) = entry.into_inner()?;
             let json = value.get(ARRIVAL_BYTES..).unwrap_or_default();
             if page.count == count_max || (page.count > 0 && page.json.len() + json.len() > bytes_max) {
@@ -132,14 +146,52 @@ impl ShardLog {
         shard: &Shard,
         mut each: impl FnMut(&[u8], u128, i64) -> bool,
     ) -> Result<(), LogError> {
+        let store = self.store();
+        let store = store.as_ref().ok_or(LogError::Closed)?;
         let from = record_key(stream, shard.index, shard.trimmed.map_or(0, |trimmed| trimmed + 1));
         let until = record_key(stream, shard.index, shard.end());
-        for entry in self.records.range::<_, _>((Bound::Included(from), Bound::Excluded(until))) {
+        for entry in store.records.range((Bound::Included(from), Bound::Excluded(until))) {
             let (key, value) = entry.into_inner()?;
             if !each(&key, sequence_of(&key), arrival_of(&value)) {
                 break;
             }
         }
+        Ok(())
+    }
+}
+
+impl Store {
+    fn open(folder: &Path) -> Result<Self, LogError> {
+        let database = Database::builder(folder).worker_threads(1).open()?;
+        let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
+        let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
+        Ok(Self { database, records, meta })
+    }
+
+    /// Writes everything in one batch and waits until it is on disk.
+    fn write(&self, edit: &Edit) -> Result<(), LogError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for record in &edit.records {
+            batch.insert(&self.records, record_key(record.stream, record.shard, record.sequence), record.value.clone());
+        }
+        for key in &edit.removed_records {
+            batch.remove(&self.records, key.as_slice());
+        }
+        for (stream, shard) in &edit.removed_shards {
+            batch.remove(&self.meta, shard_key(*stream, *shard));
+        }
+        for stream in &edit.removed_streams {
+            batch.remove(&self.meta, stream_key(*stream));
+        }
+        for id in &edit.changed {
+            let Some(stream) = edit.catalog.streams.get(id) else { continue };
+            batch.insert(&self.meta, stream_key(*id), serde_json::to_vec(&**stream)?);
+            for shard in stream.shards.values() {
+                batch.insert(&self.meta, shard_key(*id, shard.index), serde_json::to_vec(shard)?);
+            }
+        }
+        batch.insert(&self.meta, DRAINED, edit.catalog.drained.to_be_bytes());
+        batch.commit()?;
         Ok(())
     }
 }
@@ -165,11 +217,11 @@ fn read_catalog(meta: &Keyspace) -> Result<Catalog, LogError> {
 }
 
 /// The value of a record that arrived at `arrival_ms`.
-fn record_value(arrival_ms: i64, json: &[u8]) -> Vec<u8> {
+fn record_value(arrival_ms: i64, json: &[u8]) -> Slice {
     let mut value = Vec::with_capacity(ARRIVAL_BYTES + json.len());
     value.extend_from_slice(&arrival_ms.to_be_bytes());
     value.extend_from_slice(json);
-    value
+    Slice::from(value)
 }
 
 fn arrival_of(value: &[u8]) -> i64 {

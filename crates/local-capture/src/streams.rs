@@ -92,6 +92,27 @@ fn parts_of<'a>(region: &Region, arn: &'a str) -> Result<Option<(&'a str, &'a st
     Ok((name == region.name && account == region.account).then_some((table_name, label)))
 }
 
+/// A page size from 1 to `max`, which is also the default.
+fn page_limit(limit: Option<i64>, max: usize) -> Result<usize, AwsError> {
+    match limit {
+        None => Ok(max),
+        Some(limit) if limit < 1 => Err(limit_too_small(limit)),
+        Some(limit) => match usize::try_from(limit) {
+            Ok(limit) if limit <= max => Ok(limit),
+            _ => Err(validation(format!(
+                "One or more parameter values were invalid: Limit cannot be greater than the maximum: {max}"
+            ))),
+        },
+    }
+}
+
+fn limit_too_small(limit: i64) -> AwsError {
+    validation(format!(
+        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
+         Member must have value greater than or equal to 1"
+    ))
+}
+
 fn stream_not_found(arn: &str) -> AwsError {
     not_found(format!("Requested resource not found: Stream: {arn} not found"))
 }

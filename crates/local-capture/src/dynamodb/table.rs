@@ -28,6 +28,7 @@ pub(super) async fn change(region: &Arc<Region>, operation: &str, body: &Bytes) 
 
 async fn create_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsError> {
     let mut body = object(region, "CreateTable", body)?;
+    refuse_members("CreateTable", &body, &CREATE_TABLE_UNSERVED)?;
     let wanted = wanted_stream(&body)?;
     let Some(Wanted::On(view_type)) = wanted else {
         let answer = engine_call(region, "CreateTable", body, Database::create_table).await?;
@@ -64,6 +65,7 @@ pub(super) async fn describe_table(region: &Arc<Region>, body: &Bytes) -> Result
 
 async fn update_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsError> {
     let mut body = object(region, "UpdateTable", body)?;
+    refuse_members("UpdateTable", &body, &UPDATE_TABLE_UNSERVED)?;
     let Some(wanted) = wanted_stream(&body)? else {
         let answer = engine_call(region, "UpdateTable", body, Database::update_table).await?;
         return description(region, "TableDescription", answer);
@@ -77,7 +79,7 @@ async fn update_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsEr
             Err(validation(format!("Table already has an enabled stream: TableName: {table_name}")))
         }
         (Wanted::Off, None) if exists(region, &table_name).await? => {
-            Err(validation(format!("Table is already disabled for streams: TableName: {table_name}")))
+            Err(validation(format!("Table has no stream to disable: TableName: {table_name}")))
         }
         (Wanted::Off, None) => {
             let answer = engine_call(region, "UpdateTable", body, Database::update_table).await?;
@@ -120,6 +122,26 @@ async fn delete_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsEr
     description(region, "TableDescription", answer)
 }
 
+/// Members that the engine would pass over in silence.
+const CREATE_TABLE_UNSERVED: [&str; 4] =
+    ["WarmThroughput", "ResourcePolicy", "GlobalTableSourceArn", "GlobalTableSettingsReplicationMode"];
+const UPDATE_TABLE_UNSERVED: [&str; 7] = [
+    "SSESpecification",
+    "ReplicaUpdates",
+    "MultiRegionConsistency",
+    "GlobalTableWitnessUpdates",
+    "WarmThroughput",
+    "GlobalTableSettingsReplicationMode",
+    "DisassociationProtectionEnabled",
+];
+
+fn refuse_members(operation: &str, body: &Value, members: &[&str]) -> Result<(), AwsError> {
+    match members.iter().find(|member| body.get(**member).is_some_and(|value| !value.is_null())) {
+        Some(member) => Err(validation(format!("{operation} with {member} is not served here"))),
+        None => Ok(()),
+    }
+}
+
 enum Wanted {
     On(StreamViewType),
     Off,
@@ -134,7 +156,7 @@ fn wanted_stream(body: &Value) -> Result<Option<Wanted>, AwsError> {
         Some(false) => Ok(Some(Wanted::Off)),
         Some(true) => match specification["StreamViewType"].as_str() {
             None => Err(validation(
-                "One or more parameter values were invalid: StreamViewType must be specified when StreamEnabled is true",
+                "Invalid StreamViewType: Stream ViewType must not be null or empty when enabling streams.",
             )),
             Some(view_type) => match StreamViewType::parse(view_type) {
                 Some(view_type) => Ok(Some(Wanted::On(view_type))),
@@ -209,13 +231,13 @@ async fn exists(region: &Arc<Region>, table_name: &str) -> Result<bool, AwsError
     Ok(metadata.is_some())
 }
 
-async fn describe(region: &Arc<Region>, table_name: &str) -> Result<Value, AwsError> {
+pub(super) async fn describe(region: &Arc<Region>, table_name: &str) -> Result<Value, AwsError> {
     let body = json!({"TableName": table_name});
     let mut answer = engine_call(region, "DescribeTable", body, Database::describe_table).await?;
     Ok(answer["Table"].take())
 }
 
-async fn engine_call<Request, Answer>(
+pub(super) async fn engine_call<Request, Answer>(
     region: &Arc<Region>,
     operation: &str,
     body: Value,
@@ -232,11 +254,15 @@ where
     outcome.await.map_err(|error| from_engine(region, operation, &error))
 }
 
-fn object(region: &Region, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
-    request::parse(body).map_err(|error| from_engine(region, operation, &error))
+pub(super) fn object(region: &Region, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
+    let parsed = request::parse(body).and_then(|value: Value| match value {
+        Value::Object(_) => Ok(value),
+        _ => Err(DynoxideError::SerializationException("Unexpected value type in payload".to_owned())),
+    });
+    parsed.map_err(|error| from_engine(region, operation, &error))
 }
 
-fn text(body: &Value, member: &str) -> String {
+pub(super) fn text(body: &Value, member: &str) -> String {
     body[member].as_str().unwrap_or_default().to_owned()
 }
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fjall::Slice;
+
 use super::record_value;
 use super::stream::{SEQUENCE_NUMBER_MIN, Stream};
 
@@ -54,7 +56,8 @@ pub(super) struct LogRecord {
     pub stream: u64,
     pub shard: u32,
     pub sequence: u128,
-    pub value: Vec<u8>,
+    /// Arrival and JSON; cheap to clone.
+    pub value: Slice,
 }
 
 impl Edit {

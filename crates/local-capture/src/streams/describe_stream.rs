@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{drain_error, find};
+use super::{drain_error, find, page_limit};
 use crate::dynamodb::error::validation;
 use crate::region::Region;
 use crate::shard_log::stream::{Shard, Stream, StreamStatus};
@@ -32,7 +32,7 @@ struct ShardFilter {
 }
 
 pub(super) async fn call(region: &Arc<Region>, request: Request) -> Result<Bytes, AwsError> {
-    let limit = limit(request.limit)?;
+    let limit = page_limit(request.limit, SHARDS_MAX)?;
     let parent_id = parent_id(request.shard_filter.as_ref())?;
     region.drain().await.map_err(drain_error)?;
     let stream = find(region, &request.stream_arn)?;
@@ -48,17 +48,6 @@ pub(super) async fn call(region: &Arc<Region>, request: Request) -> Result<Bytes
     shards.truncate(limit);
     let last = shards.last().filter(|_| has_more).map(|shard| shard.id.clone());
     Ok(render(region, &stream, &shards, last))
-}
-
-fn limit(limit: Option<i64>) -> Result<usize, AwsError> {
-    match limit {
-        None => Ok(SHARDS_MAX),
-        Some(limit) if limit < 1 => Err(validation(format!(
-            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
-             Member must have value greater than or equal to 1"
-        ))),
-        Some(limit) => Ok(usize::try_from(limit).unwrap_or(SHARDS_MAX).min(SHARDS_MAX)),
-    }
 }
 
 /// The shard whose children are asked for.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::iterator::{Position, ShardIterator};
-use super::{drain_error, internal_error, not_found, trimmed};
+use super::{drain_error, internal_error, limit_too_small, not_found, trimmed};
 use crate::dynamodb::error::validation;
 use crate::region::Region;
 use crate::shard_log::Page;
@@ -63,16 +63,13 @@ pub(super) async fn call(region: &Arc<Region>, request: Request) -> Result<Bytes
 fn limit(limit: Option<i64>) -> Result<usize, AwsError> {
     match limit {
         None => Ok(RECORDS_MAX),
-        Some(limit) if limit < 1 => Err(validation(format!(
-            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
-             Member must have value greater than or equal to 1"
-        ))),
+        Some(limit) if limit < 1 => Err(limit_too_small(limit)),
         Some(limit) => match usize::try_from(limit) {
             Ok(limit) if limit <= RECORDS_MAX => Ok(limit),
-            _ => Err(validation(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
-                 Member must have value less than or equal to {RECORDS_MAX}"
-            ))),
+            _ => Err(AwsError::bad_request(
+                "LimitExceededException",
+                format!("GetRecords was called with a Limit of {limit}, which is more than {RECORDS_MAX}"),
+            )),
         },
     }
 }

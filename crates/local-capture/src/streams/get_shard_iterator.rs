@@ -41,7 +41,13 @@ pub(super) async fn call(region: &Arc<Region>, request: Request) -> Result<Bytes
 }
 
 fn position(request: &Request, shard: &Shard) -> Result<Position, AwsError> {
-    match request.shard_iterator_type.as_str() {
+    let iterator_type = request.shard_iterator_type.as_str();
+    if request.sequence_number.is_some() && matches!(iterator_type, "TRIM_HORIZON" | "LATEST") {
+        return Err(validation(
+            "One or more parameter values were invalid: SequenceNumber should not be passed for this iterator type",
+        ));
+    }
+    match iterator_type {
         "TRIM_HORIZON" => Ok(Position::TrimHorizon),
         "LATEST" => Ok(Position::From(shard.end())),
         "AT_SEQUENCE_NUMBER" => Ok(Position::From(sequence_number(request, shard)?)),
@@ -56,21 +62,24 @@ fn position(request: &Request, shard: &Shard) -> Result<Position, AwsError> {
 /// The request's sequence number, which must lie in the shard and not be trimmed.
 fn sequence_number(request: &Request, shard: &Shard) -> Result<u128, AwsError> {
     let Some(text) = &request.sequence_number else {
-        return Err(validation(format!(
-            "SequenceNumber is required where ShardIteratorType is {}",
-            request.shard_iterator_type
-        )));
+        return Err(validation("One or more parameter values were invalid: Invalid SequenceNumber"));
     };
-    let has_legal_form = (21..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(sequence) = text.parse::<u128>().ok().filter(|_| has_legal_form) else {
-        return Err(validation(format!("Invalid SequenceNumber: {text}")));
+    if !(21..=40).contains(&text.len()) {
+        return Err(validation(format!(
+            "1 validation error detected: Value '{text}' at 'sequenceNumber' failed to satisfy constraint: \
+             Member must have length between 21 and 40"
+        )));
+    }
+    let Ok(sequence) = text.parse::<u128>() else {
+        // Forty digits may be more than any number of ours.
+        return Err(validation("Invalid SequenceNumber for the shard"));
     };
     if shard.trimmed.is_some_and(|trimmed| sequence <= trimmed) {
         return Err(trimmed());
     }
     let is_beyond_end = shard.closed.is_some_and(|closed| sequence > closed.ending);
     if sequence < shard.starting || is_beyond_end {
-        return Err(validation(format!("Invalid SequenceNumber: {text} is not in shard {}", shard.id)));
+        return Err(validation("Invalid SequenceNumber for the shard"));
     }
     Ok(sequence)
 }

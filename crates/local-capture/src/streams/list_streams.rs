@@ -7,8 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{drain_error, parts_of};
-use crate::dynamodb::error::validation;
+use super::{drain_error, page_limit, parts_of};
 use crate::region::Region;
 use crate::shard_log::stream::Stream;
 
@@ -23,15 +22,7 @@ pub(super) struct Request {
 }
 
 pub(super) async fn call(region: &Arc<Region>, request: Request) -> Result<Bytes, AwsError> {
-    let limit = match request.limit {
-        Some(limit) if limit < 1 => {
-            return Err(validation(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
-                 Member must have value greater than or equal to 1"
-            )));
-        }
-        limit => limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(STREAMS_MAX).min(STREAMS_MAX),
-    };
+    let limit = page_limit(request.limit, STREAMS_MAX)?;
     let start = match &request.exclusive_start_stream_arn {
         Some(arn) => parts_of(region, arn)?,
         None => None,
