@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::aws::Aws;
 use crate::cli::{Format, ReplayArgs};
 use crate::config::PipelineFile;
+use crate::console::record_metrics;
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
@@ -21,11 +22,14 @@ struct Summary {
     superseded: u64,
     rejected: u64,
     commits: u64,
+    commit_p50_ms: Option<f64>,
+    commit_p99_ms: Option<f64>,
     elapsed_ms: u64,
 }
 
 pub async fn run(arguments: ReplayArgs) -> Outcome {
     let started = system::stopwatch();
+    let metrics = record_metrics()?;
     let ambient = system::ambient();
     let mut file = PipelineFile::read(&arguments.pipeline)?;
     if let Some(records) = arguments.commit_every {
@@ -40,6 +44,7 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
     let index_dir = arguments.data_dir.join("index").join(&file.name);
     let account =
         wiring::replay(file, catalog, &aws, index_dir, arguments.files, shutdown_on_signal()).await?;
+    let measured = metrics.render();
     let summary = Summary {
         received: account.received,
         upserted: account.upserted,
@@ -47,6 +52,8 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
         superseded: account.superseded,
         rejected: account.rejected,
         commits: account.commits,
+        commit_p50_ms: commit_quantile_ms(&measured, "0.5"),
+        commit_p99_ms: commit_quantile_ms(&measured, "0.99"),
         elapsed_ms: started.elapsed().as_millis() as u64,
     };
     match output::format_or_default(arguments.output) {
@@ -62,4 +69,12 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
             summary.elapsed_ms
         )),
     }
+}
+
+/// Reads a quantile out of what `/metrics` would show.
+fn commit_quantile_ms(measured: &str, quantile: &str) -> Option<f64> {
+    let label = format!("quantile=\"{quantile}\"}}");
+    let line = measured.lines().find(|line| line.starts_with(pipeline::metrics::COMMIT_SECONDS) && line.contains(&label));
+    let seconds: f64 = line?.rsplit(' ').next()?.parse().ok()?;
+    Some((seconds * 10_000.0).round() / 10.0)
 }
