@@ -56,22 +56,15 @@ pub(crate) struct Landed {
 /// Makes `change` visible in one snapshot, or not at all. `head` may be out of date. `Transient` where the table is too
 /// busy, or the outcome could not be learned in time: then only a takeover tells.
 pub(crate) async fn commit(catalog: &Catalog, mut head: Table, change: &mut dyn Change) -> Result<Landed> {
-    let mut may_yet_land = false;
     for attempt_number in 1..=ATTEMPTS_MAX {
         let delta = change.prepare(&head, find(head.metadata())?).await?;
         let attempt = delta.build(&head, catalog.ambient()).await?;
         match follow(catalog, &head, change.commit_id(), &attempt).await? {
             Sent::Landed(landed) => return Ok(landed),
-            Sent::Overtaken(table) => {
-                may_yet_land = true;
-                head = table;
-            }
+            // Its files stay: what is unknown is never deleted, and in the end found by the collector.
+            Sent::Overtaken(table) => head = table,
             Sent::Refused(error) => {
-                // No request of this commit can land any more, unless one was overtaken: what a table may still come
-                // to name is left to the collector.
-                if !may_yet_land {
-                    discard(&head, &delta, &attempt).await;
-                }
+                discard(&head, &delta, &attempt).await;
                 if error.kind() != ErrorKind::Transient {
                     return Err(error);
                 }

@@ -62,6 +62,7 @@ async fn a_request_that_was_never_sent_is_sent_again() {
 async fn a_conflict_after_an_unknown_outcome_is_no_refusal() {
     check(&[Fault::FailBefore503, Fault::Reject409]).await;
     check(&[Fault::FailBefore503, Fault::Reject409, Fault::Reset]).await;
+    check(&[Fault::Hold, Fault::ReleaseFirst]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,8 @@ impl Random {
 
     fn fault(&mut self) -> Fault {
         use Fault::*;
-        let faults = [Reject409, FailBefore503, FailAfterWrite503, NotSent, Reset, Unreadable, Hold, Hold];
+        let faults =
+            [Reject409, FailBefore503, FailAfterWrite503, NotSent, Reset, Unreadable, Hold, Hold, ReleaseFirst];
         faults[self.below(faults.len() as u64) as usize]
     }
 }

@@ -29,6 +29,8 @@ pub enum Fault {
     Unreadable,
     /// Swallowed; it arrives at [`MemoryCatalog::release`].
     Hold,
+    /// Those that are held arrive just before this one.
+    ReleaseFirst,
 }
 
 /// A commit of ours that landed.
@@ -91,9 +93,7 @@ impl MemoryCatalog {
 
     /// Lets the held requests arrive now, and gives the status of each.
     pub fn release(&self) -> Vec<u16> {
-        let mut state = self.state();
-        let held = std::mem::take(&mut state.held);
-        held.into_iter().map(|(path, body)| state.commit(&path, &body).0).collect()
+        self.state().release()
     }
 
     /// Our commits in the order in which they landed.
@@ -131,6 +131,10 @@ impl MemoryCatalog {
             Some(Fault::FailAfterWrite503) => {
                 state.commit(path, body);
                 (503, refused("slow down"))
+            }
+            Some(Fault::ReleaseFirst) => {
+                state.release();
+                state.commit(path, body)
             }
             Some(Fault::NotSent) => return Err(TransportError::NotSent(error("connection refused"))),
             Some(Fault::Reset) => {
@@ -187,6 +191,11 @@ impl State {
             }
             _ => (404, refused("not found")),
         }
+    }
+
+    fn release(&mut self) -> Vec<u16> {
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().map(|(path, body)| self.commit(&path, &body).0).collect()
     }
 
     fn create_namespace(&mut self, body: &Bytes) -> Answer {
