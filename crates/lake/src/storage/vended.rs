@@ -139,4 +139,30 @@ mod tests {
         assert_eq!(key("s3://d/t", &config).as_deref(), Some("config"));
         assert_eq!(key("s3://d/t", &HashMap::new()), None);
     }
+
+    fn vended(key: &str, expires_at_ms: u64) -> Vended {
+        let settings =
+            [("s3.access-key-id", key.to_owned()), ("s3.session-token-expires-at-ms", expires_at_ms.to_string())];
+        Vended { settings: settings.map(|(name, value)| (name.to_owned(), value)).into() }
+    }
+
+    #[tokio::test]
+    async fn credentials_about_to_expire_are_renewed_once() {
+        const NOW_MS: u64 = 1_700_000_000_000;
+        let credentials = Arc::new_cyclic(|this: &std::sync::Weak<VendedCredentials>| {
+            let this = this.clone();
+            let reload: Reload = Arc::new(move || {
+                let credentials = this.upgrade().unwrap();
+                Box::pin(async move {
+                    assert_eq!(credentials.fresh(), None, "renewed once");
+                    credentials.renew(&vended("new", NOW_MS + 900_000));
+                    Ok(())
+                })
+            });
+            VendedCredentials::new(&vended("old", NOW_MS + 60_000), reload, Ambient::fixed(NOW_MS))
+        });
+        let (first, second) = tokio::join!(credentials.get_credential(), credentials.get_credential());
+        assert_eq!(first.unwrap().key_id, "new");
+        assert_eq!(second.unwrap().key_id, "new");
+    }
 }

@@ -1,6 +1,6 @@
 //! What a batch changes: new rows, and position deletes for the rows they replace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::ArrayRef;
 use arrow::record_batch::RecordBatch;
@@ -35,10 +35,17 @@ impl BatchKeys {
             }
             return Ok(Self::default());
         };
-        Ok(Self {
+        let keys = Self {
             upserts: hash_rows(&changes.upserts, &mirror.key_columns)?,
             deletes: hash_rows(&changes.deletes, &mirror.key_columns)?,
-        })
+        };
+        debug_assert!(keys.are_distinct(), "no key is in a batch twice, else two rows of it would live");
+        Ok(keys)
+    }
+
+    fn are_distinct(&self) -> bool {
+        let distinct: HashSet<&u128> = self.upserts.iter().chain(&self.deletes).collect();
+        distinct.len() == self.upserts.len() + self.deletes.len()
     }
 }
 
