@@ -1,8 +1,9 @@
 //! Reads a table through DataFusion: one snapshot, its deletes applied, columns found by field id.
 //!
-//! `snapshot_files` lists what the snapshot holds, `prune` and `bounds` drop what a filter cannot match, `deletes` turns
-//! position deletes into row selections, `by_id` and `align` fit a file's columns to the table's, `execution` packs the
-//! files into DataFusion's own Parquet scan. `cache` keeps what never changes: manifests, delete bitmaps, footers.
+//! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and
+//! `row_groups` drop what a filter cannot match, `deletes` turns
+//! position deletes into row selections, `by_id` and `align` fit a file's columns to the table's, `execution` hands the
+//! files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests, delete bitmaps, footers.
 
 mod align;
 mod bounds;
@@ -11,7 +12,9 @@ mod cache;
 mod deletes;
 mod execution;
 mod location;
+mod pieces;
 mod prune;
+mod row_groups;
 mod schema;
 mod snapshot_files;
 mod statistics;
@@ -140,7 +143,7 @@ impl TableProvider for LakeTable {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let predicate = prune::Predicate::new(state, &self.columns, filters)?;
         let files = self.plan(&predicate).await.map_err(|error| DataFusionError::External(error.into()))?;
-        self.execute(state, files, projection, limit).await
+        self.execute(state, files, &predicate, projection, limit).await
     }
 }
 

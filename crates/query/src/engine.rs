@@ -66,6 +66,8 @@ impl Engine {
             config = config.with_target_partitions(target_partitions);
         }
         let settings = config.options_mut();
+        // A lake table is cut into even pieces as it is planned.
+        settings.optimizer.repartition_file_scans = false;
         settings.execution.time_zone = Some("+00:00".to_owned());
         settings.sql_parser.collect_spans = true;
         // As Athena has them: `1.5` is exact, and NULL comes last in either direction.

@@ -1,6 +1,7 @@
 //! Position deletes: which rows of which data file are gone.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringArray};
@@ -156,48 +157,75 @@ async fn read(reader: ParquetObjectReader) -> Result<HashMap<String, Arc<Roaring
     Ok(rows.into_iter().map(|(path, bitmap)| (path, Arc::new(bitmap))).collect())
 }
 
-/// The rows that are left of each row group.
-pub(super) fn access_plan(deleted: &RoaringBitmap, row_groups: &[RowGroupMetaData]) -> ParquetAccessPlan {
+/// The rows among `rows`, counted from the start of the file, that are left of each row group.
+pub(super) fn access_plan(
+    deleted: Option<&RoaringBitmap>,
+    row_groups: &[RowGroupMetaData],
+    rows: Range<u64>,
+) -> ParquetAccessPlan {
     let mut start: u64 = 0;
     let mut access = Vec::with_capacity(row_groups.len());
     for row_group in row_groups {
         let end = start + row_group.num_rows() as u64;
-        access.push(row_group_access(deleted, start, end));
+        access.push(row_group_access(deleted, start..end, &rows));
         start = end;
     }
     ParquetAccessPlan::new(access)
 }
 
-/// Access to the live rows among rows `start..end` of the file.
-fn row_group_access(deleted: &RoaringBitmap, start: u64, end: u64) -> RowGroupAccess {
-    let (Ok(first), Ok(last)) = (u32::try_from(start), u32::try_from(end.saturating_sub(1))) else {
-        // No bitmap reaches so far.
-        return RowGroupAccess::Scan;
-    };
-    let gone = if start < end { deleted.range_cardinality(first..=last) } else { 0 };
-    if gone == 0 {
-        return RowGroupAccess::Scan;
-    }
-    if gone == end - start {
+/// Access to the live rows of a row group that are among `wanted`.
+fn row_group_access(deleted: Option<&RoaringBitmap>, group: Range<u64>, wanted: &Range<u64>) -> RowGroupAccess {
+    let live = wanted.start.max(group.start)..wanted.end.min(group.end);
+    if live.is_empty() {
         return RowGroupAccess::Skip;
     }
-    let mut selectors: Vec<RowSelector> = Vec::new();
-    let mut next = start;
-    let mut push = |selector: RowSelector| match selectors.last_mut() {
-        Some(last) if last.skip == selector.skip => last.row_count += selector.row_count,
-        _ => selectors.push(selector),
-    };
-    for row in deleted.range(first..=last).map(u64::from) {
-        if row > next {
-            push(RowSelector::select((row - next) as usize));
-        }
-        push(RowSelector::skip(1));
+    // A bitmap reaches as far as `u32` does; rows behind are live.
+    let last = |row: u64| u32::try_from(row).unwrap_or(u32::MAX);
+    let gone = last(live.start)..=last(live.end - 1);
+    let deleted =
+        deleted.filter(|deleted| u32::try_from(live.start).is_ok() && deleted.range_cardinality(gone.clone()) > 0);
+    if deleted.is_none() && live == group {
+        return RowGroupAccess::Scan;
+    }
+
+    let mut selection = Selection::default();
+    selection.skip(live.start - group.start);
+    let mut next = live.start;
+    for row in deleted.into_iter().flat_map(|deleted| deleted.range(gone.clone())).map(u64::from) {
+        selection.select(row - next);
+        selection.skip(1);
         next = row + 1;
     }
-    if next < end {
-        push(RowSelector::select((end - next) as usize));
+    selection.select(live.end - next);
+    selection.skip(group.end - live.end);
+    if selection.selectors.iter().all(|selector| selector.skip) {
+        return RowGroupAccess::Skip;
     }
-    RowGroupAccess::Selection(RowSelection::from(selectors))
+    RowGroupAccess::Selection(RowSelection::from(selection.selectors))
+}
+
+/// Runs of rows to read and to pass over, in turns.
+#[derive(Default)]
+struct Selection {
+    selectors: Vec<RowSelector>,
+}
+
+impl Selection {
+    fn select(&mut self, rows: u64) {
+        self.push(RowSelector::select(rows as usize));
+    }
+
+    fn skip(&mut self, rows: u64) {
+        self.push(RowSelector::skip(rows as usize));
+    }
+
+    fn push(&mut self, selector: RowSelector) {
+        match self.selectors.last_mut() {
+            _ if selector.row_count == 0 => {}
+            Some(last) if last.skip == selector.skip => last.row_count += selector.row_count,
+            _ => self.selectors.push(selector),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,18 +234,34 @@ mod tests {
 
     #[test]
     fn live_rows_of_a_row_group_become_a_selection_that_covers_it() {
-        let check = |deleted: &[u32], (start, end): (u64, u64), expected: RowGroupAccess| {
+        let check = |deleted: &[u32], group: Range<u64>, wanted: Range<u64>, expected: RowGroupAccess| {
             let deleted = RoaringBitmap::from_iter(deleted);
-            assert_eq!(row_group_access(&deleted, start, end), expected, "{deleted:?} {start}..{end}");
+            assert_eq!(
+                row_group_access(Some(&deleted), group.clone(), &wanted),
+                expected,
+                "{deleted:?} {group:?} {wanted:?}"
+            );
         };
         let selection = |selectors: &[(usize, bool)]| {
             let selector = |(row_count, skip): &(usize, bool)| RowSelector { row_count: *row_count, skip: *skip };
             RowGroupAccess::Selection(selectors.iter().map(selector).collect::<Vec<_>>().into())
         };
-        check(&[], (0, 10), RowGroupAccess::Scan);
-        check(&[10, 3], (4, 10), RowGroupAccess::Scan);
-        check(&[4, 5, 6], (4, 7), RowGroupAccess::Skip);
-        check(&[0, 9], (0, 10), selection(&[(1, true), (8, false), (1, true)]));
-        check(&[12, 13, 15], (10, 20), selection(&[(2, false), (2, true), (1, false), (1, true), (4, false)]));
+        check(&[], 0..10, 0..99, RowGroupAccess::Scan);
+        check(&[10, 3], 4..10, 0..99, RowGroupAccess::Scan);
+        check(&[4, 5, 6], 4..7, 0..99, RowGroupAccess::Skip);
+        check(&[0, 9], 0..10, 0..99, selection(&[(1, true), (8, false), (1, true)]));
+        let expected = selection(&[(2, false), (2, true), (1, false), (1, true), (4, false)]);
+        check(&[12, 13, 15], 10..20, 0..99, expected);
+        // A piece of the file.
+        check(&[], 10..20, 0..10, RowGroupAccess::Skip);
+        check(&[], 10..20, 10..20, RowGroupAccess::Scan);
+        check(&[], 10..20, 0..15, selection(&[(5, false), (5, true)]));
+        check(
+            &[16, 18],
+            10..20,
+            15..99,
+            selection(&[(5, true), (1, false), (1, true), (1, false), (1, true), (1, false)]),
+        );
+        check(&[15, 16], 10..20, 15..17, RowGroupAccess::Skip);
     }
 }

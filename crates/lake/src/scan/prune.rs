@@ -10,6 +10,7 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicate;
 use iceberg::spec::{ManifestEntryRef, ManifestFile, TableMetadata};
 
@@ -19,20 +20,21 @@ use crate::scan::schema::Columns;
 /// The filters of a query, as something to hold against bounds.
 pub(super) struct Predicate {
     columns: Arc<Columns>,
-    /// All of them must be met. One each, so that a filter DataFusion cannot judge does not hide the others.
-    filters: Vec<PruningPredicate>,
+    /// All of them must be met.
+    pub filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// One each, so that a filter DataFusion cannot judge does not hide the others.
+    pruning: Vec<PruningPredicate>,
 }
 
 impl Predicate {
     pub fn new(state: &dyn Session, columns: &Arc<Columns>, filters: &[Expr]) -> DataFusionResult<Self> {
         let schema = DFSchema::try_from(columns.arrow.clone())?;
-        let mut pruning = Vec::with_capacity(filters.len());
-        for filter in filters {
-            let physical = state.create_physical_expr(filter.clone(), &schema)?;
-            pruning.push(PruningPredicate::try_new(physical, columns.arrow.clone())?);
-        }
+        let physical = filters.iter().map(|filter| state.create_physical_expr(filter.clone(), &schema));
+        let filters: Vec<Arc<dyn PhysicalExpr>> = physical.collect::<DataFusionResult<_>>()?;
+        let pruning = filters.iter().map(|filter| PruningPredicate::try_new(filter.clone(), columns.arrow.clone()));
+        let mut pruning: Vec<PruningPredicate> = pruning.collect::<DataFusionResult<_>>()?;
         pruning.retain(|filter| !filter.always_true());
-        Ok(Self { columns: columns.clone(), filters: pruning })
+        Ok(Self { columns: columns.clone(), filters, pruning })
     }
 
     /// Keeps the manifests whose partitions may hold a matching row.
@@ -75,7 +77,7 @@ impl Predicate {
         bounds: impl Fn(&T, i32, &DataType) -> Bounds,
         rows: impl Fn(&T) -> Option<u64>,
     ) -> Vec<T> {
-        for filter in &self.filters {
+        for filter in &self.pruning {
             if containers.is_empty() {
                 break;
             }

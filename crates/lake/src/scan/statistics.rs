@@ -11,9 +11,13 @@ use crate::scan::snapshot_files::PlannedFile;
 impl LakeTable {
     /// The number of rows is exact, and `count(*)` may be answered with it. All else is `Inexact`: a bound may be
     /// shortened or belong to a deleted row, and DataFusion puts exact values into answers.
-    pub(super) fn statistics(&self, files: &[PlannedFile], projection: Option<&Vec<usize>>) -> Statistics {
-        let rows: u64 = files.iter().map(PlannedFile::live_rows).sum();
-        let bytes: u64 = files.iter().map(PlannedFile::size).sum();
+    pub(super) fn statistics<'a>(
+        &self,
+        files: impl Iterator<Item = &'a PlannedFile> + Clone,
+        projection: Option<&Vec<usize>>,
+    ) -> Statistics {
+        let rows: u64 = files.clone().map(PlannedFile::live_rows).sum();
+        let bytes: u64 = files.clone().map(PlannedFile::size).sum();
         let mut statistics = Statistics::new_unknown(&self.columns.arrow);
         statistics.num_rows = Precision::Exact(rows as usize);
         statistics.total_byte_size = Precision::Inexact(bytes as usize);
@@ -21,13 +25,18 @@ impl LakeTable {
             let is_projected = projection.is_none_or(|projection| projection.contains(&index));
             let data_type = self.columns.arrow.field(index).data_type();
             if is_projected && !data_type.is_nested() {
-                *column = self.column_statistics(files, self.columns.field_id(index), data_type);
+                *column = self.column_statistics(files.clone(), self.columns.field_id(index), data_type);
             }
         }
         statistics
     }
 
-    fn column_statistics(&self, files: &[PlannedFile], field_id: i32, data_type: &DataType) -> ColumnStatistics {
+    fn column_statistics<'a>(
+        &self,
+        files: impl Iterator<Item = &'a PlannedFile>,
+        field_id: i32,
+        data_type: &DataType,
+    ) -> ColumnStatistics {
         let mut all: Option<Bounds> = None;
         for file in files {
             let of_file = bounds::of_file(&file.entry, None, field_id, data_type);

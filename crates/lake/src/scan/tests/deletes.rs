@@ -141,3 +141,52 @@ async fn equality_deletes_are_refused_not_ignored() {
         assert!(error.contains("equality deletes") && error.contains("ns.t"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_large_file_is_read_in_pieces_that_hold_every_row_once() {
+    let mut table = TestTable::new(vec![long(1, "id"), string(2, "name")]);
+    // Long names, no two alike: the file is worth cutting.
+    let rows = 40_000;
+    let names: Vec<String> = (0..rows).map(|row| format!("{row:0>128}")).collect();
+    let file =
+        table.write(vec![longs(0..rows), strings(names.iter().map(String::as_str))], FileOptions::default()).await;
+    assert!(file.file_size_in_bytes() > 4 << 20);
+    table.commit(vec![file.clone()], vec![]).await;
+    let sql = "SELECT count(*), sum(id), count(DISTINCT id) FROM t WHERE name IS NOT NULL";
+    let plan = table.plan(sql).await;
+    assert!(plan.contains("2 groups"), "{plan}");
+    assert_eq!(table.query(sql).await, [format!("{rows}|{}|{rows}", rows * (rows - 1) / 2)]);
+
+    // What every row matches, with a limit.
+    assert_eq!(table.query("SELECT count(*) FROM (SELECT id FROM t WHERE id >= 0 LIMIT 30000)").await, ["30000"]);
+    let middle: Vec<(&str, i64)> = (19_000..21_000).map(|row| (file.file_path(), row)).collect();
+    let deletes = table.write_deletes(&middle, Some(file.file_path())).await;
+    table.commit(vec![], vec![deletes]).await;
+    assert_eq!(table.query("SELECT count(*), min(id) FROM t WHERE id >= 19000").await, ["19000|21000"]);
+}
+
+#[tokio::test]
+async fn row_groups_that_cannot_match_are_left_out_of_a_file_with_deletes() {
+    let mut table = TestTable::new(vec![long(1, "a"), string(2, "b")]);
+    let options = FileOptions { rows_per_group: Some(10), ..FileOptions::default() };
+    let names: Vec<String> = (0..40).map(|row| format!("{row:0>3}")).collect();
+    let file = table.write(vec![longs(0..40), strings(names.iter().map(String::as_str))], options).await;
+    let deletes = table.write_deletes(&[(file.file_path(), 25)], Some(file.file_path())).await;
+    table.commit(vec![file], vec![deletes]).await;
+    // The file's own names are others now.
+    table.evolve(vec![long(1, "b"), string(2, "a")]).await;
+    assert_eq!(table.query("SELECT count(*) FROM t WHERE b >= 20 AND b < 30").await, ["9"]);
+    assert_eq!(table.query("SELECT b FROM t WHERE a > '038'").await, ["39"]);
+    assert_eq!(table.query("SELECT b FROM t WHERE b = 25").await, Vec::<String>::new());
+
+    // Pages are not looked at, so that only row groups can save anything.
+    let bytes = async |sql: &str| {
+        let context = context(table.provider());
+        context.state_ref().write().config_mut().options_mut().execution.parquet.enable_page_index = false;
+        let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        datafusion::physical_plan::collect(plan.clone(), context.task_ctx()).await.unwrap();
+        bytes_scanned(plan.as_ref())
+    };
+    let (some, all) = (bytes("SELECT * FROM t WHERE b = 7").await, bytes("SELECT * FROM t WHERE b >= 0").await);
+    assert!(some * 3 < all, "{some} of {all} bytes");
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
@@ -261,6 +262,12 @@ pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
         }
     }
     lines
+}
+
+pub fn bytes_scanned(plan: &dyn ExecutionPlan) -> usize {
+    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
+    own.map_or(0, |value| value.as_usize())
+        + plan.children().iter().map(|child| bytes_scanned(child.as_ref())).sum::<usize>()
 }
 
 pub fn longs(values: impl IntoIterator<Item = i64>) -> ArrayRef {
