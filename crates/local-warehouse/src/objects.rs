@@ -24,7 +24,7 @@ use ambient::Ambient;
 
 pub(crate) use attributes::{Attributes, Checksums, ObjectHeaders};
 pub(crate) use buckets::{Bucket, BucketKind, Buckets};
-pub(crate) use durable::create_directories;
+pub(crate) use durable::{create_directories, open_private_file};
 pub(crate) use error::{ObjectError, Result};
 pub(crate) use listing::{ListedObject, Listing, ListingRequest};
 pub(crate) use multipart::{CompletedPart, Part, Upload};

@@ -23,22 +23,25 @@ pub struct Warehouse {
 }
 
 impl Warehouse {
-    /// Opens the warehouse in `data_dir`, and makes it where there is none. A second process is refused.
-    pub async fn open(data_dir: &Path, ambient: Ambient) -> Result<Self, WarehouseError> {
-        let root = data_dir.join("warehouse");
+    /// Opens the warehouse in `folder`, which is its own, and makes it where there is none. A second process is refused.
+    pub async fn open(folder: &Path, ambient: Ambient) -> Result<Self, WarehouseError> {
+        let root = folder.to_owned();
         let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&root, ambient)).await;
         opened.map_err(|error| WarehouseError::Files(std::io::Error::other(error)))?
     }
 
     fn open_blocking(root: &Path, ambient: Ambient) -> Result<Self, WarehouseError> {
         objects::create_directories(root)?;
-        let lock = std::fs::File::create(root.join("lock"))?;
+        let lock = objects::open_private_file(&root.join("lock"))?;
         if lock.try_lock().is_err() {
             return Err(WarehouseError::InUse(root.to_owned()));
         }
         let files = Arc::new(ObjectFiles::open(root, ambient.clone())?);
-        let catalog = Catalog::open(&root.join("catalog.sqlite"), files.clone(), ambient)
-            .map_err(|error| WarehouseError::Catalog(error.into()))?;
+        // SQLite gives its other files the mode of this one.
+        let database = root.join("catalog.sqlite");
+        objects::open_private_file(&database)?;
+        let catalog =
+            Catalog::open(&database, files.clone(), ambient).map_err(|error| WarehouseError::Catalog(error.into()))?;
         Ok(Self { files, catalog: Arc::new(catalog), _lock: Arc::new(lock) })
     }
 

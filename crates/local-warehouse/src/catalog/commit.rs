@@ -113,10 +113,13 @@ impl Catalog {
 
     fn check_paths(&self, table: &Table, base: &TableMetadata, updates: &[TableUpdate]) -> Result<()> {
         let location = table.location();
+        let mut version = base.format_version();
         for update in updates {
             locations::check_update(&location, update)?;
-            if let TableUpdate::AddSnapshot { snapshot } = update {
-                self.check_snapshot(&location, base.format_version(), snapshot)?;
+            match update {
+                TableUpdate::UpgradeFormatVersion { format_version } => version = *format_version,
+                TableUpdate::AddSnapshot { snapshot } => self.check_snapshot(&location, version, snapshot)?,
+                _ => {}
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use iceberg::spec::{FormatVersion, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
 
 use crate::catalog::error::{CatalogError, Result};
-use crate::catalog::{Catalog, locations};
+use crate::catalog::{Catalog, locations, schema_change};
 
 /// What a table is created with. Field, spec and order ids are assigned afresh, as every catalog does.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct TableDefinition {
 impl Catalog {
     pub(super) fn first_metadata(&self, mut definition: TableDefinition, location: String) -> Result<TableMetadata> {
         locations::check_properties(&location, &definition.properties)?;
+        schema_change::check_types(&definition.schema)?;
         // Not a property of the table, but how it begins.
         let format_version = match definition.properties.remove("format-version").as_deref() {
             None | Some("2") => FormatVersion::V2,

@@ -7,6 +7,8 @@ use iceberg::spec::{MAIN_BRANCH, NestedFieldRef, PrimitiveType, Schema, TableMet
 
 use crate::catalog::error::{CatalogError, Result};
 
+const DECIMAL_PRECISION_MAX: u32 = 38;
+
 /// Fails if an update adds a schema under which files already written would be read wrongly.
 pub(crate) fn check(base: &TableMetadata, updates: &[TableUpdate]) -> Result<()> {
     let drops_all_data = updates
@@ -24,7 +26,24 @@ pub(crate) fn check(base: &TableMetadata, updates: &[TableUpdate]) -> Result<()>
     Ok(())
 }
 
+/// Fails where a type is none: Iceberg's own reader lets decimals through that nobody can store.
+pub(crate) fn check_types(schema: &Schema) -> Result<()> {
+    for field in all_fields(schema) {
+        if let Type::Primitive(PrimitiveType::Decimal { precision, scale }) = *field.field_type
+            && (!(1..=DECIMAL_PRECISION_MAX).contains(&precision) || scale > precision)
+        {
+            return Err(CatalogError::invalid(format!(
+                "the type of the field {} is not valid: a decimal has 1 to {DECIMAL_PRECISION_MAX} digits, \
+                 not {precision} with {scale} behind the point",
+                field.name
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn check_schema(known: &[&Schema], last_column_id: i32, schema: &Schema, has_data: bool) -> Result<()> {
+    check_types(schema)?;
     let mut ids = HashSet::new();
     for field in all_fields(schema) {
         if !ids.insert(field.id) {

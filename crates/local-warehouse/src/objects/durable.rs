@@ -10,6 +10,11 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Opens a file for writing that may be there already.
+pub(crate) fn open_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 /// Creates `directory` and what is missing above it. Durable, and nothing to sync where it was there before.
 pub(crate) fn create_directories(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {

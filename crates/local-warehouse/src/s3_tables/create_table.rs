@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_wire::AwsError;
-use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use iceberg::spec::{NestedField, NestedFieldRef, Schema, SortOrder, UnboundPartitionSpec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ struct TableMetadata {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct IcebergMetadata {
     schema: Option<IcebergSchema>,
-    schema_v2: Option<Value>,
+    schema_v2: Option<IcebergSchemaV2>,
     /// As in Iceberg's own JSON.
     partition_spec: Option<UnboundPartitionSpec>,
     write_order: Option<SortOrder>,
@@ -48,6 +48,16 @@ struct IcebergMetadata {
 #[serde(deny_unknown_fields)]
 struct IcebergSchema {
     fields: Vec<SchemaField>,
+}
+
+/// Columns of any type, in Iceberg's own JSON. Schemas are numbered by the table.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct IcebergSchemaV2 {
+    r#type: String,
+    fields: Vec<Value>,
+    #[serde(default)]
+    identifier_field_ids: Vec<i32>,
 }
 
 #[derive(Deserialize)]
@@ -78,36 +88,54 @@ pub(super) fn create(call: &Call<'_>, arn: &str, namespace: &str) -> Answer {
 
 fn definition(metadata: IcebergMetadata) -> Result<TableDefinition, AwsError> {
     let schema = match (metadata.schema, metadata.schema_v2) {
-        (Some(schema), None) => flat_schema(&schema),
+        (Some(schema), None) => schema.into_schema_v2(),
         (None, Some(schema)) => schema,
         _ => return Err(error::bad_request("The metadata must have either schema or schemaV2")),
     };
-    let schema: Schema = serde_json::from_value(schema)
-        .map_err(|cause| error::bad_request(format!("The schema is not valid: {cause}")))?;
-    if schema.as_struct().fields().is_empty() {
-        return Err(error::bad_request("The schema must have at least one field"));
-    }
     Ok(TableDefinition {
-        schema,
+        schema: schema.into_schema()?,
         partition_spec: metadata.partition_spec,
         sort_order: metadata.write_order,
         properties: metadata.properties,
     })
 }
 
-/// Iceberg's JSON for columns of primitive types; those without an id get the next free one, in order.
-fn flat_schema(schema: &IcebergSchema) -> Value {
-    let mut next_id = schema.fields.iter().filter_map(|field| field.id).max().unwrap_or(0);
-    let fields: Vec<Value> = schema
-        .fields
-        .iter()
-        .map(|field| {
+impl IcebergSchema {
+    /// Columns without an id get the next free one, in order.
+    fn into_schema_v2(self) -> IcebergSchemaV2 {
+        let mut next_id = self.fields.iter().filter_map(|field| field.id).max().unwrap_or(0);
+        let numbered = self.fields.into_iter().map(|field| {
             let id = field.id.unwrap_or_else(|| {
                 next_id += 1;
                 next_id
             });
             json!({ "id": id, "name": field.name, "type": field.r#type, "required": field.required })
-        })
-        .collect();
-    json!({ "type": "struct", "schema-id": 0, "fields": fields })
+        });
+        IcebergSchemaV2 { r#type: "struct".to_owned(), fields: numbered.collect(), identifier_field_ids: Vec::new() }
+    }
+}
+
+impl IcebergSchemaV2 {
+    fn into_schema(self) -> Result<Schema, AwsError> {
+        if self.r#type != "struct" {
+            return Err(error::bad_request(format!("The type of a schema must be struct, not {}", self.r#type)));
+        }
+        if self.fields.is_empty() {
+            return Err(error::bad_request("The schema must have at least one field"));
+        }
+        let fields: Vec<NestedFieldRef> = self.fields.into_iter().map(field).collect::<Result<_, _>>()?;
+        let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(self.identifier_field_ids).build();
+        schema.map_err(|cause| error::bad_request(format!("The schema is not valid: {}", cause.message())))
+    }
+}
+
+/// Reads one column. Iceberg's own reader does not say which one is wrong.
+fn field(json: Value) -> Result<NestedFieldRef, AwsError> {
+    serde_json::from_value::<NestedField>(json.clone()).map(Into::into).map_err(|_| {
+        let name = json["name"].as_str().unwrap_or("without a name");
+        error::bad_request(format!(
+            "The column {name} is not valid: it needs id, name, required and a type of Iceberg, which {} is not",
+            json["type"]
+        ))
+    })
 }
