@@ -43,7 +43,8 @@ fn unwrap_headers(headers: &mut HeaderMap) {
 
 /// The URI without the parameters of a presigned request; `None` where there are none.
 fn without_signature(uri: &Uri) -> Option<Uri> {
-    const PARAMETERS: [&str; 7] = [
+    // The last three are of the second version of signatures, which boto3 still presigns with.
+    const PARAMETERS: [&str; 11] = [
         "X-Amz-Algorithm",
         "X-Amz-Credential",
         "X-Amz-Date",
@@ -51,8 +52,12 @@ fn without_signature(uri: &Uri) -> Option<Uri> {
         "X-Amz-SignedHeaders",
         "X-Amz-Signature",
         "X-Amz-Security-Token",
+        "x-amz-security-token",
+        "AWSAccessKeyId",
+        "Signature",
+        "Expires",
     ];
-    let query = uri.query().filter(|query| query.contains("X-Amz-Signature="))?;
+    let query = uri.query().filter(|query| query.contains("Signature="))?;
     let is_kept = |pair: &&str| !PARAMETERS.contains(&pair.split('=').next().unwrap_or_default());
     let kept: Vec<&str> = query.split('&').filter(is_kept).collect();
     format!("{}?{}", uri.path(), kept.join("&")).parse().ok()
@@ -66,6 +71,8 @@ mod tests {
     fn a_presigned_url_loses_its_signature_and_nothing_else() {
         let uri: Uri = "/b/k%20?X-Amz-Signature=1&partNumber=2&X-Amz-Date=3&uploadId=4".parse().unwrap();
         assert_eq!(without_signature(&uri).unwrap(), "/b/k%20?partNumber=2&uploadId=4");
+        let uri: Uri = "/b/k?AWSAccessKeyId=dev&Signature=1&Expires=2&versionId=null".parse().unwrap();
+        assert_eq!(without_signature(&uri).unwrap(), "/b/k?versionId=null");
         assert_eq!(without_signature(&"/b/k?x=1".parse().unwrap()), None);
     }
 
