@@ -22,4 +22,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use evolve::schema_from_arrow;
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
-pub use table_writer::{ColumnAddition, RowChanges, TableWriter, WriterOptions};
+pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};

@@ -37,6 +37,21 @@ pub struct RowChanges {
     pub deletes: Vec<RecordBatch>,
 }
 
+/// How far the source is applied with a commit.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The checkpoint's text, which the next commit must start from.
+    pub checkpoint: &'a str,
+    /// Everything written to the source before this moment is in the table then, in milliseconds since the Unix epoch.
+    pub complete_up_to_ms: Option<i64>,
+}
+
+impl<'a> From<&'a str> for Progress<'a> {
+    fn from(checkpoint: &'a str) -> Self {
+        Self { checkpoint, complete_up_to_ms: None }
+    }
+}
+
 pub struct WriterOptions {
     /// Names the checkpoint's owner; from the configuration, never from a process or a run.
     pub pipeline: String,
@@ -130,7 +145,13 @@ impl TableWriter {
     /// Makes `changes` and the checkpoint text `to` visible in one snapshot, or neither. `Fenced` if the table's
     /// checkpoint is not `from`, or its epoch is not ours. Resolves unknown outcomes before it returns: minutes, where
     /// the catalog does not answer. After an error only a new takeover tells whether the changes are visible.
-    pub async fn commit(&mut self, changes: RowChanges, from: Option<&str>, to: &str) -> Result<()> {
+    pub async fn commit(
+        &mut self,
+        changes: RowChanges,
+        from: Option<&str>,
+        to: impl Into<Progress<'_>> + Send,
+    ) -> Result<()> {
+        let to = to.into();
         let Some(standing) = self.standing.take() else {
             let message = format!("commit to table {} before it was taken over", self.table.identifier());
             return Err(Error::new(ErrorKind::Unexpected, message));
@@ -147,8 +168,9 @@ impl TableWriter {
         let file_prefix = format!("{}-{commit_id}", standing.epoch);
         let keys = BatchKeys::of(&changes, self.mirror.as_ref(), &self.table)?;
         let rows = write_data_files(&self.table, &file_prefix, &changes.upserts).await?;
-        let checkpoint = Some(StoredCheckpoint::store(&self.table, commit_id, to).await?);
-        let stamp = Stamp { commit_id, checkpoint, ..standing.clone() };
+        let checkpoint = Some(StoredCheckpoint::store(&self.table, commit_id, to.checkpoint).await?);
+        let complete_up_to_ms = to.complete_up_to_ms.or(standing.complete_up_to_ms);
+        let stamp = Stamp { commit_id, checkpoint, complete_up_to_ms, ..standing.clone() };
         let mut batch =
             Batch { stamp, standing, keys, rows, mirror: self.mirror.as_mut(), file_prefix, attempt_number: 0 };
         let landed = commit(&self.catalog, self.table.clone(), &mut batch).await?;

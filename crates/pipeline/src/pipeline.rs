@@ -93,7 +93,7 @@ impl Pipeline {
         self.dead_letters.send(&batch.rejected).await?;
         let shape = self.sink.shape();
         let transformed = compute(|| transform(shape, batch.changes));
-        self.sink.commit(transformed.changes, &batch.from, &batch.to).await?;
+        self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
 
         let rejected = batch.rejected.len() as u64;
         self.accounts.update(|account| {

@@ -3,6 +3,8 @@
 mod table;
 mod target;
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use lake::RowChanges;
 
@@ -27,5 +29,12 @@ pub trait Sink: Send {
 
     /// Makes `changes` and the checkpoint `to` visible in one snapshot, or neither. `Fenced` if the table's checkpoint
     /// is no longer `from`.
-    async fn commit(&mut self, changes: RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<()>;
+    /// Whoever reads the table is told that everything before `complete_up_to` is in it.
+    async fn commit(
+        &mut self,
+        changes: RowChanges,
+        from: &Checkpoint,
+        to: &Checkpoint,
+        complete_up_to: Option<SystemTime>,
+    ) -> Result<()>;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ambient::Ambient;
 use miette::{LabeledSpan, MietteDiagnostic, Report, SourceOffset};
-use query::{Answer, Engine, EngineOptions, SnapshotRead};
+use query::{Answer, Engine, EngineOptions};
 
 use crate::aws::Aws;
 use crate::cli::{SqlArgs, TableFormat};
@@ -54,8 +54,8 @@ pub fn footer(answer: &Answer, elapsed: Duration, ambient: &Ambient) -> String {
     let (rows, ms, kb) = (answer.row_count(), elapsed.as_millis(), answer.bytes_read.div_ceil(1024));
     let mut footer = format!("{rows} rows · {ms} ms · {kb} KB read");
     let snapshots = || answer.tables.iter().filter_map(|table| Some((&table.name, table.snapshot.as_ref()?)));
-    let complete = |snapshot: &SnapshotRead| snapshot.complete_up_to_ms.unwrap_or(snapshot.timestamp_ms);
-    if let Some(oldest) = snapshots().map(|(_, snapshot)| complete(snapshot)).min() {
+    // A table that no pipeline writes says nothing of its source.
+    if let Some(oldest) = snapshots().filter_map(|(_, snapshot)| snapshot.complete_up_to_ms).min() {
         let time = jiff::Timestamp::from_millisecond(oldest).unwrap_or_default().strftime("%H:%M:%S%.3f");
         let ago = (ambient.now_ms() - oldest).max(0) as f64 / 1000.0;
         footer.push_str(&format!(" · complete up to {time} UTC ({ago:.1} s ago)"));

@@ -18,6 +18,7 @@ const COMMIT_ID: &str = "dynaberg.commit-id";
 const CHECKPOINT: &str = "dynaberg.checkpoint";
 const CHECKPOINT_FILE: &str = "dynaberg.checkpoint-file";
 const CHECKPOINT_SHA256: &str = "dynaberg.checkpoint-sha256";
+const COMPLETE_UP_TO: &str = "dynaberg.complete-up-to";
 
 /// The table property that holds a [`Witness`].
 const PROPERTY: &str = "dynaberg.checkpoint";
@@ -34,6 +35,10 @@ pub(crate) struct Stamp {
     /// `None` from the first takeover until the first batch.
     #[serde(flatten)]
     pub checkpoint: Option<StoredCheckpoint>,
+    /// Everything written to the source before this moment is in the table, in milliseconds since the Unix epoch. For
+    /// those who read the table; no commit depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_up_to_ms: Option<i64>,
 }
 
 /// The property's content: the stamp of the last of our snapshots, and which one that is.
@@ -52,6 +57,9 @@ impl Stamp {
             (EPOCH.to_owned(), self.epoch.to_string()),
             (COMMIT_ID.to_owned(), self.commit_id.to_string()),
         ]);
+        if let Some(moment) = self.complete_up_to_ms {
+            summary.insert(COMPLETE_UP_TO.to_owned(), moment.to_string());
+        }
         match &self.checkpoint {
             None => {}
             Some(StoredCheckpoint::Text(text)) => {
@@ -94,6 +102,7 @@ impl Stamp {
             epoch: summary.get(EPOCH).and_then(|epoch| epoch.parse().ok()).ok_or_else(unreadable)?,
             commit_id: commit_id.parse().map_err(|error| unreadable().with_source(error))?,
             checkpoint,
+            complete_up_to_ms: summary.get(COMPLETE_UP_TO).and_then(|moment| moment.parse().ok()),
         }))
     }
 }

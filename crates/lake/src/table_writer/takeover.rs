@@ -22,7 +22,13 @@ impl Change for Takeover<'_> {
 
     async fn prepare(&mut self, head: &Table, found: Option<Stamp>) -> Result<RowDelta> {
         let stamp = match found {
-            None => Stamp { pipeline: self.pipeline.to_owned(), epoch: 1, commit_id: self.commit_id, checkpoint: None },
+            None => Stamp {
+                pipeline: self.pipeline.to_owned(),
+                epoch: 1,
+                commit_id: self.commit_id,
+                checkpoint: None,
+                complete_up_to_ms: None,
+            },
             Some(found) if found.pipeline == self.pipeline => {
                 Stamp { epoch: found.epoch + 1, commit_id: self.commit_id, ..found }
             }

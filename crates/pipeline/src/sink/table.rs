@@ -1,13 +1,14 @@
 //! An Iceberg table as a sink.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
-use lake::{Catalog, ColumnAddition, RowChanges, TableWriter, WriterOptions};
+use lake::{Catalog, ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -87,11 +88,20 @@ impl Sink for TableSink {
         Ok(())
     }
 
-    async fn commit(&mut self, changes: RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<()> {
+    async fn commit(
+        &mut self,
+        changes: RowChanges,
+        from: &Checkpoint,
+        to: &Checkpoint,
+        complete_up_to: Option<SystemTime>,
+    ) -> Result<()> {
         let timer = CommitTimer::start(&self.table);
         // Before the first commit the table has no checkpoint at all.
         let from = (*from != Checkpoint::default()).then(|| from.to_text());
-        let outcome = self.writer.commit(changes, from.as_deref(), &to.to_text()).await;
+        let since_epoch = complete_up_to.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
+        let complete_up_to_ms = since_epoch.map(|since| since.as_millis() as i64);
+        let to = Progress { checkpoint: &to.to_text(), complete_up_to_ms };
+        let outcome = self.writer.commit(changes, from.as_deref(), to).await;
         outcome.map_err(|error| lake_error(error, &self.table))?;
         timer.stop();
         Ok(())
