@@ -1,5 +1,7 @@
 //! The warehouse's objects as an `object_store`, without a socket in between.
 
+mod upload;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,11 +14,11 @@ use object_store::path::Path;
 use object_store::{
     Attributes, CopyMode, CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
     MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    UploadPart,
 };
 
+use crate::local_store::upload::LocalUpload;
 use crate::objects::{
-    self, Condition, ListedObject, ListingRequest, ObjectError, ObjectFiles, ObjectHeaders, OpenObject, StagedObject,
+    self, Condition, ListedObject, ListingRequest, ObjectError, ObjectFiles, ObjectHeaders, OpenObject,
 };
 
 const NAME: &str = "LocalWarehouse";
@@ -100,8 +102,7 @@ impl ObjectStore for LocalStore {
             files.buckets.hold(bucket)?;
             files.stage()
         });
-        let staged = Arc::new(tokio::sync::Mutex::new(Some(staged.await?)));
-        Ok(Box::new(LocalUpload { store: self.clone(), location: location.clone(), staged, position: 0 }))
+        Ok(Box::new(LocalUpload::new(self.clone(), location.clone(), staged.await?)))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -204,58 +205,6 @@ impl ObjectStore for LocalStore {
             Err(Error::Precondition { path, source }) => Err(Error::AlreadyExists { path, source }),
             copied => copied,
         }
-    }
-}
-
-/// An object that arrives in parts: they are written one behind the other, wherever they end up in time.
-#[derive(Debug)]
-struct LocalUpload {
-    store: LocalStore,
-    location: Path,
-    staged: Arc<tokio::sync::Mutex<Option<StagedObject>>>,
-    position: u64,
-}
-
-#[async_trait]
-impl MultipartUpload for LocalUpload {
-    fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let position = self.position;
-        self.position += data.content_length() as u64;
-        let (store, location, staged) = (self.store.clone(), self.location.clone(), self.staged.clone());
-        Box::pin(async move {
-            let mut staged = staged.lock_owned().await;
-            store
-                .blocking(&location, move |_, _| {
-                    let staged = staged.as_mut().ok_or(ObjectError::NoSuchUpload)?;
-                    let mut position = position;
-                    for bytes in &data {
-                        staged.write_at(bytes, position)?;
-                        position += bytes.len() as u64;
-                    }
-                    Ok(())
-                })
-                .await
-        })
-    }
-
-    async fn complete(&mut self) -> Result<PutResult> {
-        let staged = self.staged.lock().await.take();
-        let key = self.location.to_string();
-        let etag = self
-            .store
-            .blocking(&self.location, move |files, bucket| {
-                let staged = staged.ok_or(ObjectError::NoSuchUpload)?;
-                let sealed = staged.seal(files.attributes(files.opaque_etag(), ObjectHeaders::default()))?;
-                files.publish(bucket, &key, &sealed, &Condition::Always)?;
-                Ok(sealed.attributes.etag.clone())
-            })
-            .await?;
-        Ok(PutResult { e_tag: Some(quoted(&etag)), version: None })
-    }
-
-    async fn abort(&mut self) -> Result<()> {
-        self.staged.lock().await.take();
-        Ok(())
     }
 }
 

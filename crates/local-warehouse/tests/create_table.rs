@@ -102,7 +102,7 @@ async fn a_definition_that_is_wrong_says_where() {
             "a",
         ),
         (table("t", partition(9, "identity")), "9"),
-        (table("t", partition(1, "month")), "month"),
+        (table("t", partition(1, "month")), "transform"),
         (table("t", json!({ "schema": fields("int"), "properties": { "write.data.path": "s3://x/y" } })), "s3://x/y"),
         (table("t", json!({ "schema": fields("int"), "unknown": 1 })), "unknown"),
         (table("Upper", json!({ "schema": fields("int") })), "Upper"),

@@ -11,3 +11,4 @@ mod s3;
 mod s3_listing;
 mod s3_tables;
 mod schema_changes;
+mod signatures;

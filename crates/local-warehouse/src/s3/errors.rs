@@ -57,3 +57,17 @@ pub(super) fn error_of_files(error: io::Error) -> S3Error {
     failed.set_message("We encountered an internal error. Please try again.");
     failed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error_that_clients_retry() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let error = S3Error::from(ObjectError::Io(kind.into()));
+            assert_eq!(error.code(), &S3ErrorCode::ServiceUnavailable);
+            assert_eq!(error.status_code().map(|status| status.as_u16()), Some(503));
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ::http::{Method, Request};
 use ambient::Ambient;
-use aws_wire::{Authentication, Caller, Gateway, Identity, RestService};
+use aws_wire::{AccessKey, Authentication, Caller, Gateway, Identity, KnownKeys, RestService};
 use bytes::Bytes;
 use local_warehouse::{VendedCredentials, Warehouse};
 use serde_json::Value;
@@ -41,6 +41,20 @@ pub async fn serve() -> Served {
 }
 
 pub async fn serve_folder(folder: Arc<TempDir>) -> Served {
+    serve_with(folder, Authentication::Dev).await
+}
+
+/// Knows the key `AKIDKNOWN` with the secret `secret`, and `ASIATEMPORARY` with the token `token`.
+pub async fn serve_strict() -> Served {
+    let mut keys = KnownKeys::default();
+    let known =
+        AccessKey { secret_access_key: "secret".into(), session_token: None, identity: Identity::user("known") };
+    keys.insert("ASIATEMPORARY", AccessKey { session_token: Some("token".into()), ..known.clone() });
+    keys.insert("AKIDKNOWN", known);
+    serve_with(Arc::new(tempfile::tempdir().unwrap()), Authentication::Strict(Arc::new(keys))).await
+}
+
+async fn serve_with(folder: Arc<TempDir>, authentication: Authentication) -> Served {
     // Each opening draws other ids, as real randomness would.
     let opened = folder.path().read_dir().unwrap().count() as u128;
     let drawn = std::sync::atomic::AtomicU64::new(0);
@@ -53,10 +67,10 @@ pub async fn serve_folder(folder: Arc<TempDir>) -> Served {
     let warehouse = Warehouse::open(&folder.path().join("warehouse"), ambient.clone()).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
-    let gateway = Gateway::new(ambient, Authentication::Dev)
+    let gateway = Gateway::new(ambient, authentication.clone())
         .rest_service("s3tables", warehouse.s3_tables())
         .iceberg(warehouse.iceberg_rest(&format!("http://{host}"), Some(vended())))
-        .streaming_service("s3", warehouse.s3(Authentication::Dev));
+        .streaming_service("s3", warehouse.s3(authentication));
     let shutdown = CancellationToken::new();
     tokio::spawn(gateway.serve(listener, shutdown.clone()));
     Served { warehouse, host, folder, shutdown }
