@@ -1,11 +1,13 @@
 //! The `DynamoDB_20120810` service: which operation goes where.
 //!
 //! Item operations pass through to the engine; [`table`] takes those that create, alter, describe or
-//! delete tables, since streams and ARNs are ours; [`error`] turns the engine's errors into AWS's.
+//! delete tables, since streams ([`stream_specification`]) and ARNs ([`description`]) are ours; [`error`] turns the engine's errors into AWS's.
 
 mod account;
+mod description;
 pub(crate) mod error;
 mod request;
+mod stream_specification;
 mod table;
 mod tags;
 
@@ -18,8 +20,8 @@ use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::capture::Regions;
 use crate::region::Region;
+use crate::regions::Regions;
 
 pub(crate) struct DynamoDb {
     regions: Arc<Regions>,

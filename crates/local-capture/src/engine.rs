@@ -57,7 +57,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn open(file: &Path, threads: EngineThreads) -> Result<Self, CaptureError> {
-        let database = open_database(file).map_err(|error| CaptureError::Engine(error.to_string()))?;
+        let database = open_database(file).map_err(|error| CaptureError::of_engine(file, &error))?;
         Ok(Self { file: file.to_owned(), threads, database: RwLock::new(database) })
     }
 

@@ -10,6 +10,7 @@ mod dynamodb;
 mod engine;
 mod outbox;
 mod region;
+mod regions;
 mod retention;
 mod shard_log;
 mod streams;

@@ -61,11 +61,12 @@ impl Region {
         threads: EngineThreads,
     ) -> Result<Self, CaptureError> {
         std::fs::create_dir_all(folder)
-            .map_err(|source| CaptureError::Io { doing: format!("make folder {}", folder.display()), source })?;
+            .map_err(|source| CaptureError::of_io(folder, format!("make folder {}", folder.display()), source))?;
         let file = folder.join("items.sqlite");
         let engine = Arc::new(Engine::open(&file, threads)?);
-        let log = ShardLog::open(&folder.join("shards")).map_err(CaptureError::log)?;
-        let outbox = Outbox::open(&file, log.catalog().drained).map_err(CaptureError::engine)?;
+        let log = ShardLog::open(&folder.join("shards")).map_err(|error| CaptureError::of_log(folder, &error))?;
+        let outbox = Outbox::open(&file, log.catalog().drained);
+        let outbox = outbox.map_err(|error| CaptureError::of_engine(folder, &error))?;
         let region = Self {
             account: account.to_owned(),
             name: name.to_owned(),
@@ -193,6 +194,7 @@ impl Region {
     }
 
     fn drain_outbox(&self) -> Result<(), DrainError> {
+        let retention_ms = retention::millis(self.options.retention);
         let mut outbox = self.outbox();
         loop {
             let mut edit = self.log.edit();
@@ -212,10 +214,14 @@ impl Region {
                 });
             }
             self.log.commit(edit)?;
+            self.next_duty_ms.fetch_min(now_ms.saturating_add(retention_ms), Ordering::AcqRel);
             outbox.note_drained(&rows);
             // Only now, as a record must be in one of the two at every moment.
-            if outbox.untrimmed() >= UNTRIMMED_ROWS_MAX {
-                outbox.trim()?;
+            if outbox.untrimmed() >= UNTRIMMED_ROWS_MAX
+                && let Err(error) = outbox.trim()
+            {
+                // The records are safe and can be read; the next drain tries again.
+                tracing::warn!(region = self.name, %error, "outbox not trimmed");
             }
         }
     }

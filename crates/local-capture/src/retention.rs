@@ -84,6 +84,6 @@ fn next_duty(stream: &Stream, rotation_ms: i64, retention_ms: i64) -> Option<i64
     stream.shards.values().filter_map(of_shard).min()
 }
 
-fn millis(duration: std::time::Duration) -> i64 {
+pub(crate) fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

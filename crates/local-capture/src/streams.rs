@@ -17,9 +17,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::capture::Regions;
 use crate::dynamodb::error::{unknown_operation, validation};
 use crate::region::{DrainError, Region};
+use crate::regions::Regions;
 use crate::shard_log::stream::Stream;
 
 pub(crate) struct DynamoDbStreams {

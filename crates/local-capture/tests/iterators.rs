@@ -95,6 +95,8 @@ async fn what_is_not_an_iterator_or_a_position_is_refused() {
     assert_eq!(code(ask("AT_SEQUENCE_NUMBER", json!("x".repeat(21))).await), "ValidationException");
     assert_eq!(code(ask("AT_SEQUENCE_NUMBER", json!("0".repeat(21))).await), "ValidationException");
     assert_eq!(code(ask("AFTER_SEQUENCE_NUMBER", json!("9".repeat(40))).await), "ValidationException");
+    // No record has it: whoever began there would miss all that come before.
+    assert_eq!(code(ask("AFTER_SEQUENCE_NUMBER", json!(u128::MAX.to_string())).await), "ValidationException");
     assert_eq!(code(ask("LATEST", json!(numbers[0])).await), "ValidationException");
     assert_eq!(code(ask("AT_TIMESTAMP", Value::Null).await), "ValidationException");
 }

@@ -223,6 +223,19 @@ async fn an_iterator_whose_next_record_is_trimmed_says_so() {
 }
 
 #[tokio::test]
+async fn a_record_is_trimmed_in_time_also_in_a_shard_that_was_empty() {
+    let retention = Duration::from_secs(60);
+    let world = World::with(CaptureOptions { shards_per_table: 1, retention, ..CaptureOptions::default() }).await;
+    let arn = world.table("orders", "KEYS_ONLY").await;
+    world.shards(&arn).await;
+    world.put_id("orders", "a").await;
+    assert_eq!(world.records(&arn).await.len(), 1);
+    world.clock.advance(retention);
+
+    assert_eq!(world.records(&arn).await.len(), 0);
+}
+
+#[tokio::test]
 async fn a_page_holds_a_megabyte_or_a_thousand_records() {
     let world = world(1).await;
     let arn = world.table("orders", "NEW_AND_OLD_IMAGES").await;

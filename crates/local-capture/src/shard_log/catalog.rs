@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fjall::Slice;
 
-use super::record_value;
+use super::store::record_value;
 use super::stream::{SEQUENCE_NUMBER_MIN, Stream};
 
 /// The streams as readers see them. Cheap to clone.

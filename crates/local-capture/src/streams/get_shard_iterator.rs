@@ -77,8 +77,8 @@ fn sequence_number(request: &Request, shard: &Shard) -> Result<u128, AwsError> {
     if shard.trimmed.is_some_and(|trimmed| sequence <= trimmed) {
         return Err(trimmed());
     }
-    let is_beyond_end = shard.closed.is_some_and(|closed| sequence > closed.ending);
-    if sequence < shard.starting || is_beyond_end {
+    // A number that was never given would make a reader skip all that comes before it.
+    if sequence < shard.starting || sequence > shard.last.unwrap_or(shard.starting) {
         return Err(validation("Invalid SequenceNumber for the shard"));
     }
     Ok(sequence)
