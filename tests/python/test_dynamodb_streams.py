@@ -432,6 +432,12 @@ class TestStreams:
                 call()
             assert code(refused) == "ValidationException"
 
+    def test_children_of_a_shard_can_be_asked_for(self, streams, table):
+        arn = table()["LatestStreamArn"]
+        shard = shards_of(streams, arn)[0]["ShardId"]
+        answer = streams.describe_stream(StreamArn=arn, ShardFilter={"Type": "CHILD_SHARDS", "ShardId": shard})
+        assert answer["StreamDescription"]["Shards"] == []
+
     def test_shards_are_listed_page_by_page(self, streams, table):
         arn = table()["LatestStreamArn"]
         wanted = {shard["ShardId"] for shard in shards_of(streams, arn)}
@@ -482,12 +488,6 @@ class TestAsAwsDocumentsIt:
         iterator = iterator_of(streams, arn, shards_of(streams, arn)[0], "LATEST")
         with pytest.raises(streams.exceptions.LimitExceededException):
             streams.get_records(ShardIterator=iterator, Limit=1001)
-
-    def test_children_of_a_shard_can_be_asked_for(self, streams, table):
-        arn = table()["LatestStreamArn"]
-        shard = shards_of(streams, arn)[0]["ShardId"]
-        answer = streams.describe_stream(StreamArn=arn, ShardFilter={"Type": "CHILD_SHARDS", "ShardId": shard})
-        assert answer["StreamDescription"]["Shards"] == []
 
     def test_keys_are_spread_over_several_shards_and_keep_their_order(self, dynamodb, streams, table):
         description = table()
