@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key_index::file_list::FileList;
 use crate::key_index::header::{Header, State};
-use crate::key_index::slots::{Slot, SlotTable};
+use crate::key_index::slots::{Slot, SlotTable, slot_order};
 
 /// A data file that holds live rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl KeyIndex {
             })?;
             Ok((hash, RowPlace { file, row }))
         });
-        self.put(placed.collect::<Result<Vec<_>>>()?)?;
+        self.put(&placed.collect::<Result<Vec<_>>>()?)?;
         self.remove(&update.deletes)?;
         self.seal(update.marker)
     }
@@ -147,15 +147,19 @@ impl KeyIndex {
     }
 
     /// Sets where rows are and gives the number of keys that were somewhere before.
-    pub(crate) fn put(&mut self, mut rows: Vec<(u128, RowPlace)>) -> Result<u64> {
+    pub(crate) fn put(&mut self, rows: &[(u128, RowPlace)]) -> Result<u64> {
         self.mark_dirty()?;
-        // Slots lie in hash order, so sorted keys walk through memory once.
-        rows.sort_unstable_by_key(|(hash, _)| *hash);
+        let grow_error = |error| failed("grow", &self.dir, error);
+        // Many keys in hash order would crowd the beginning of a small table before it grows.
+        if rows.len() as u64 > self.slots.len() / 4 {
+            self.slots.make_room(rows.len() as u64, &self.dir).map_err(grow_error)?;
+        }
         let mut replaced = 0;
-        for (hash, RowPlace { file, row }) in rows {
+        for index in slot_order(rows.iter().map(|(hash, _)| *hash)) {
+            let (hash, RowPlace { file, row }) = rows[index];
             let row = u32::try_from(row)
                 .map_err(|_| Error::new(ErrorKind::Refused, "index a data file of more than 2^32 rows"))?;
-            self.slots.make_room(&self.dir).map_err(|error| failed("grow", &self.dir, error))?;
+            self.slots.make_room(1, &self.dir).map_err(grow_error)?;
             if let Some(old) = self.slots.put(hash, Slot { file, row }) {
                 self.files.release_row(old.file);
                 replaced += 1;

@@ -58,7 +58,7 @@ pub(crate) async fn rebuild(table: &Table, key_columns: &[String], index: &mut K
         let id = index.add_files(vec![indexed])?[0];
         while let Some(rows) = keys.recv().await {
             let placed = rows?.into_iter().map(|(hash, row)| (hash, RowPlace { file: id, row }));
-            duplicate_count += index.put(placed.collect())?;
+            duplicate_count += index.put(&placed.collect::<Vec<_>>())?;
         }
     }
     if duplicate_count > 0 {

@@ -64,13 +64,19 @@ impl SlotTable {
 
     /// Builds a table beside the one in `dir`, then puts it in its place. The page of the header stays blank, so it
     /// does not open before its state is written.
+    ///
+    /// It is filled in memory and written as a whole: that costs less than storing into a mapped file page by page, and
+    /// takes the room on the disk now, where it can fail. A hole in the file would be filled when a slot is stored, and
+    /// a full disk would then kill the process.
     fn create(dir: &Path, capacity: u64, fill: impl FnOnce(&mut Self)) -> io::Result<Self> {
         let path = dir.join("slots.new");
         let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
-        write_zeros(&mut file, HEADER_BYTES as u64 + capacity * SLOT_BYTES as u64)?;
-        let slots = map_slots(&file, capacity)?;
+        let slots = MmapMut::map_anon(capacity as usize * SLOT_BYTES)?;
+        file.write_all(&[0; HEADER_BYTES])?;
         let mut table = Self { file, slots, capacity, len: 0 };
         fill(&mut table);
+        table.file.write_all(&table.slots)?;
+        table.slots = map_slots(&table.file, capacity)?;
         fs::rename(path, dir.join(FILE_NAME))?;
         Ok(table)
     }
@@ -89,12 +95,7 @@ impl SlotTable {
 
     /// Calls `found` with the index of each key that is in the table, and its slot.
     pub(crate) fn find_each(&self, keys: &[u128], mut found: impl FnMut(usize, Slot)) {
-        // In the order of the slots, so that neighbours share cache lines and pages.
-        let mut order: Vec<(u64, u32)> =
-            keys.iter().zip(0..).map(|(hash, index)| ((hash >> 64) as u64, index)).collect();
-        order.sort_unstable();
-        for (_, index) in order {
-            let index = index as usize;
+        for index in slot_order(keys.iter().copied()) {
             let (at, is_there) = self.seek(keys[index]);
             if is_there && let Some(slot) = slot_of(self.slot(at)) {
                 found(index, slot);
@@ -102,13 +103,17 @@ impl SlotTable {
         }
     }
 
-    /// Grows the table where it has no room for one more key.
-    pub(crate) fn make_room(&mut self, dir: &Path) -> io::Result<()> {
+    /// Grows the table where it has no room for `additional` keys.
+    pub(crate) fn make_room(&mut self, additional: u64, dir: &Path) -> io::Result<()> {
         // At three quarters, a search for a key that is not there still sees about eight slots, three cache lines.
-        if (self.len + 1) * 4 <= self.capacity * 3 {
+        let has_room = |capacity: u64| (self.len + additional) * 4 <= capacity * 3;
+        let mut capacity = self.capacity;
+        while !has_room(capacity) {
+            capacity = if capacity < SLOTS_DOUBLING_MAX { capacity * 2 } else { capacity / 2 * 3 };
+        }
+        if capacity == self.capacity {
             return Ok(());
         }
-        let capacity = if self.capacity < SLOTS_DOUBLING_MAX { self.capacity * 2 } else { self.capacity / 2 * 3 };
         let grown = Self::create(dir, capacity, |grown| {
             for bytes in self.slots.chunks_exact(SLOT_BYTES) {
                 if let Some(slot) = slot_of(bytes) {
@@ -211,6 +216,25 @@ impl SlotTable {
     }
 }
 
+/// Indices of `hashes` roughly in the order of their slots, so that neighbours share pages: a counting sort by the
+/// leading bits, as a full sort would cost more than it saves.
+pub(crate) fn slot_order(hashes: impl ExactSizeIterator<Item = u128> + Clone) -> Vec<usize> {
+    const BITS: u32 = 12;
+    let bucket = |hash: u128| (hash >> (u128::BITS - BITS)) as usize;
+    let mut next = vec![0; (1 << BITS) + 1];
+    hashes.clone().for_each(|hash| next[bucket(hash) + 1] += 1);
+    for bucket in 1..next.len() {
+        next[bucket] += next[bucket - 1];
+    }
+    let mut order = vec![0; hashes.len()];
+    for (index, hash) in hashes.enumerate() {
+        let place = &mut next[bucket(hash)];
+        order[*place] = index;
+        *place += 1;
+    }
+    order
+}
+
 fn slot_of(bytes: &[u8]) -> Option<Slot> {
     let file = u32::from_le_bytes(bytes[16..20].try_into().expect("four bytes"));
     let row = u32::from_le_bytes(bytes[20..24].try_into().expect("four bytes"));
@@ -219,19 +243,6 @@ fn slot_of(bytes: &[u8]) -> Option<Slot> {
 
 fn hash_of(bytes: &[u8]) -> u128 {
     u128::from_le_bytes(bytes[..16].try_into().expect("sixteen bytes"))
-}
-
-/// A hole in the file would be filled when a slot is stored, and a full disk would then kill the process; so the room
-/// is taken now, where it can fail.
-fn write_zeros(file: &mut File, bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
-    let mut left = bytes;
-    while left > 0 {
-        let now = left.min(zeros.len() as u64);
-        file.write_all(&zeros[..now as usize])?;
-        left -= now;
-    }
-    Ok(())
 }
 
 #[expect(unsafe_code, reason = "a memory map is the point of this file")]

@@ -33,7 +33,7 @@ fn open_filled(dir: &TempDir) -> KeyIndex {
 /// The beginning of a change that never ends.
 fn begin_change(index: &mut KeyIndex, name: &str, keys: &[u128]) {
     let file = index.add_files(vec![file(name)]).unwrap()[0];
-    index.put(keys.iter().map(|key| (*key, RowPlace { file, row: 0 })).collect()).unwrap();
+    index.put(&keys.iter().map(|key| (*key, RowPlace { file, row: 0 })).collect::<Vec<_>>()).unwrap();
 }
 
 fn spread(key: u64) -> u128 {
@@ -199,7 +199,7 @@ proptest! {
                     index.clear().unwrap();
                     for (key, (path, row)) in &model {
                         let file = index.add_files(vec![file(path.rsplit('/').next().unwrap())]).unwrap()[0];
-                        index.put(vec![(*key, RowPlace { file, row: *row })]).unwrap();
+                        index.put(&[(*key, RowPlace { file, row: *row })]).unwrap();
                     }
                     index.seal(number).unwrap();
                 }
