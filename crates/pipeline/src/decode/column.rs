@@ -13,6 +13,7 @@ use crate::decode::values::Values;
 pub(crate) struct Column {
     validity: NullBufferBuilder,
     values: Values,
+    len: usize,
     /// Whether the table is ours to shape: then a text column takes every type of value, as its text.
     evolve: bool,
 }
@@ -20,11 +21,11 @@ pub(crate) struct Column {
 impl Column {
     /// `None` where no attribute can fill a column of this type.
     pub fn new(data_type: &DataType, evolve: bool) -> Option<Self> {
-        Some(Self { validity: NullBufferBuilder::new(0), values: Values::new(data_type, evolve)?, evolve })
+        Some(Self { validity: NullBufferBuilder::new(0), values: Values::new(data_type, evolve)?, len: 0, evolve })
     }
 
     pub fn len(&self) -> usize {
-        self.validity.len()
+        self.len
     }
 
     /// Adds a value that stands `depth` maps and lists below its item. On an error the column may hold a part of it:
@@ -57,15 +58,21 @@ impl Column {
             }
             _ => return Err(Misfit::WrongType(value.tag())),
         }
-        self.validity.append_non_null();
+        self.count();
         Ok(())
+    }
+
+    /// Counts a value that was added.
+    fn count(&mut self) {
+        self.validity.append_non_null();
+        self.len += 1;
     }
 
     /// Adds text that is no attribute's. The column is one of text.
     pub fn push_text(&mut self, text: &str) {
         if let Values::Text(strings) = &mut self.values {
             strings.push(text.as_bytes());
-            self.validity.append_non_null();
+            self.count();
         }
     }
 
@@ -73,24 +80,26 @@ impl Column {
     pub fn push_time(&mut self, time_us: i64) {
         if let Values::Timestamp { us, .. } = &mut self.values {
             us.push(time_us);
-            self.validity.append_non_null();
+            self.count();
         }
     }
 
     pub fn push_null(&mut self) {
         self.values.push_filler();
         self.validity.append_null();
+        self.len += 1;
     }
 
     /// Cuts the column back to its first `len` values, and removes what a failed push left.
     pub fn truncate(&mut self, len: usize) {
         self.validity.truncate(len);
+        self.len = self.len.min(len);
         self.values.truncate(len);
     }
 
     /// Gives what was pushed as an array, and starts anew.
     pub fn finish(&mut self) -> ArrayRef {
-        let len = self.validity.len();
+        let len = std::mem::take(&mut self.len);
         let nulls = self.validity.finish();
         self.values.finish(len, nulls)
     }

@@ -15,6 +15,7 @@ impl<'t> Json<'t> {
         Self { nodes, at: 0 }
     }
 
+    #[inline]
     pub fn as_str(self) -> Option<&'t str> {
         match self.nodes[self.at] {
             Node::String(text) => Some(text),
@@ -25,6 +26,15 @@ impl<'t> Json<'t> {
     pub fn as_static(self) -> Option<StaticNode> {
         match self.nodes[self.at] {
             Node::Static(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The name and the value of an object's only member.
+    #[inline]
+    pub fn only_member(self) -> Option<(&'t str, Self)> {
+        match self.nodes[self.at..] {
+            [Node::Object { len: 1, .. }, Node::String(name), _, ..] => Some((name, Self { at: self.at + 2, ..self })),
             _ => None,
         }
     }
@@ -45,6 +55,7 @@ impl<'t> Json<'t> {
     }
 
     /// Where the value behind this one starts.
+    #[inline]
     fn end(self) -> usize {
         match self.nodes[self.at] {
             Node::Object { count, .. } | Node::Array { count, .. } => self.at + 1 + count,
@@ -63,6 +74,7 @@ pub(crate) struct Members<'t> {
 impl<'t> Iterator for Members<'t> {
     type Item = (&'t str, Json<'t>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
             return None;
@@ -93,6 +105,7 @@ pub(crate) struct Elements<'t> {
 impl<'t> Iterator for Elements<'t> {
     type Item = Json<'t>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
             return None;

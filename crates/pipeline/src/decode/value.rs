@@ -26,11 +26,9 @@ pub(crate) enum SetOf {
 
 impl<'t> Value<'t> {
     /// Reads the type and, for scalars, the value. What is inside of maps, lists and sets is read when it is walked.
+    #[inline]
     pub fn read(json: Json<'t>) -> Result<Self, Misfit> {
-        let mut members = json.members().ok_or(Misfit::NotAValue)?;
-        let (Some((tag, value)), None) = (members.next(), members.next()) else {
-            return Err(Misfit::NotAValue);
-        };
+        let (tag, value) = json.only_member().ok_or(Misfit::NotAValue)?;
         let text = || value.as_str().ok_or(Misfit::NotAValue);
         let elements = || value.elements().ok_or(Misfit::NotAValue);
         Ok(match tag {

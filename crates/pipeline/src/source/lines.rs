@@ -1,8 +1,9 @@
 //! Lines of a reader as slices of large blocks: no copy a line, and never more than a block and a line in memory.
 
-use std::io::{BufRead, Error, ErrorKind, Read, Result};
+use std::io::{Error, ErrorKind, Read, Result};
 
 use bytes::Bytes;
+use memchr::{memchr, memrchr};
 
 /// How much is read at once.
 const BLOCK_BYTES: u64 = 8 << 20;
@@ -28,12 +29,9 @@ impl Lines {
         if self.at == self.cut {
             return None;
         }
-        let mut rest = &self.block[self.at..self.cut];
-        let length = rest.skip_until(b'\n').expect("reading memory does not fail");
-        let end = self.at + length;
-        let has_line_end = self.block[end - 1] == b'\n';
-        let line = self.block.slice(self.at..end - usize::from(has_line_end));
-        self.at = end;
+        let line_end = memchr(b'\n', &self.block[self.at..self.cut]).map(|length| self.at + length);
+        let line = self.block.slice(self.at..line_end.unwrap_or(self.cut));
+        self.at = line_end.map_or(self.cut, |line_end| line_end + 1);
         Some(line)
     }
 
@@ -45,10 +43,10 @@ impl Lines {
             let searched = block.len();
             let read = (&mut self.reader).take(BLOCK_BYTES).read_to_end(&mut block)?;
             self.reader_is_empty = (read as u64) < BLOCK_BYTES;
-            line_end = block[searched..].iter().rposition(|&byte| byte == b'\n').map(|at| searched + at + 1);
+            line_end = memrchr(b'\n', &block[searched..]).map(|at| searched + at + 1);
             // Every line but the first fits into what one read gives.
-            let first_line = (&block[..]).skip_until(b'\n')?;
-            if first_line > LINE_BYTES_MAX {
+            let first_line = memchr(b'\n', &block);
+            if first_line.unwrap_or(block.len()) > LINE_BYTES_MAX {
                 return Err(Error::new(ErrorKind::InvalidData, "the line is longer than 32 MiB"));
             }
         }
