@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, new_null_array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use lake::RowChanges;
 
@@ -14,6 +14,9 @@ use crate::change::Operation;
 use crate::decode::Changes;
 use crate::item_key::hash_keys;
 use crate::shape::{Mode, TableShape};
+
+/// Where Arrow keeps the id of an Iceberg column.
+const PARQUET_FIELD_ID: &str = "PARQUET:field_id";
 
 /// Changes of one batch, and how many of them a later change of the same item made void.
 #[derive(Clone, Debug, Default)]
@@ -83,10 +86,11 @@ fn last_changes(shape: &TableShape, batch: &[Changes]) -> Vec<Vec<bool>> {
 /// The key columns in the order of the key.
 fn keys_of(shape: &TableShape, rows: &RecordBatch) -> RecordBatch {
     let columns = shape.key_columns().expect("the decoder was made for a table with key columns");
-    let fields = columns.iter().map(|&column| shape.schema.field(column).clone().with_nullable(false));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let arrays = columns.iter().map(|&column| rows.column(column).clone()).collect();
-    RecordBatch::try_new(schema, arrays).expect("every change has a key")
+    let fields: Vec<_> =
+        columns.iter().map(|&column| shape.schema.field(column).clone().with_nullable(false)).collect();
+    let arrays = fields.iter().map(|field| column_of(rows, field).expect("a key column is never dropped").clone());
+    let arrays = arrays.collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("every change has a key")
 }
 
 fn filter(rows: &RecordBatch, mask: &BooleanArray) -> RecordBatch {
@@ -98,14 +102,24 @@ fn filter(rows: &RecordBatch, mask: &BooleanArray) -> RecordBatch {
 
 /// Gives `rows` the table's schema. A batch may be older than the table's last columns: those are null.
 fn with_schema(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
-    let column = |(index, field): (usize, &FieldRef)| -> ArrayRef {
-        match rows.columns().get(index) {
-            Some(column) => column.clone(),
-            None => new_null_array(field.data_type(), rows.num_rows()),
-        }
+    let column = |field: &FieldRef| match column_of(rows, field) {
+        Some(column) => column.clone(),
+        None => new_null_array(field.data_type(), rows.num_rows()),
     };
-    let columns = schema.fields().iter().enumerate().map(column).collect();
+    let columns = schema.fields().iter().map(column).collect();
     RecordBatch::try_new(schema.clone(), columns).expect("the decoder rejects rows without a required value")
+}
+
+/// The column of `rows` that is `field`. By field id, as another writer may have renamed columns or dropped some while
+/// the batch was open; by name where the table gives no ids.
+fn column_of<'a>(rows: &'a RecordBatch, field: &Field) -> Option<&'a ArrayRef> {
+    let id = |field: &Field| field.metadata().get(PARQUET_FIELD_ID).cloned();
+    let wanted = id(field);
+    let is_same = |other: &FieldRef| match &wanted {
+        Some(wanted) => id(other).as_ref() == Some(wanted),
+        None => other.name() == field.name(),
+    };
+    rows.schema_ref().fields().iter().position(is_same).map(|index| rows.column(index))
 }
 
 /// A key's hash is a hash already.

@@ -1,5 +1,7 @@
-use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Int64Type};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use crate::decode::tests::{insert, records, table};
 use crate::decode::{Changes, Decoder};
@@ -81,6 +83,27 @@ fn rows_decoded_before_a_column_was_added_are_null_in_it() {
     let transformed = transform(&after, vec![decode(&before, &[insert("")])]);
     assert_eq!(transformed.changes.upserts[0].schema(), after.schema);
     assert_eq!(transformed.changes.upserts[0]["later"].null_count(), 1);
+}
+
+#[test]
+fn rows_keep_their_columns_when_another_writer_renames_or_drops_some() {
+    let with_ids = |columns: &[(&str, DataType, i32)]| {
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, data_type, id)| {
+                let metadata = [("PARQUET:field_id".to_owned(), id.to_string())];
+                Field::new(*name, data_type.clone(), true).with_metadata(metadata.into())
+            })
+            .collect();
+        TableShape::from_table(Arc::new(Schema::new(fields)), vec!["id".into()], Mode::Mirror, false)
+    };
+    let (text, long) = (DataType::Utf8, DataType::Int64);
+    let before = with_ids(&[("a", long.clone(), 1), ("b", long.clone(), 2), ("id", text.clone(), 3)]);
+    let after = with_ids(&[("id", text, 3), ("c", long.clone(), 2), ("a", long, 4)]);
+    let changes = decode(&before, &[insert(r#""a":{"N":"1"},"b":{"N":"2"}"#)]);
+    let rows = &transform(&after, vec![changes]).changes.upserts[0];
+    assert_eq!(rows["c"].as_primitive::<Int64Type>().value(0), 2);
+    assert_eq!(rows["a"].null_count(), 1);
 }
 
 #[test]
