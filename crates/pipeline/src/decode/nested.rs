@@ -155,3 +155,6 @@ pub(crate) fn take_offsets(ends: &mut Vec<i32>) -> OffsetBuffer<i32> {
     let offsets: Vec<i32> = std::iter::once(0).chain(ends.drain(..)).collect();
     OffsetBuffer::new(offsets.into())
 }
+
+#[cfg(test)]
+mod tests;
