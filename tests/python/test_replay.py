@@ -56,12 +56,14 @@ def test_a_bad_record_is_set_aside_alone_with_its_reason(tmp_path):
         running.client("s3").create_bucket(Bucket="letters")
         running.client("s3tables").create_table_bucket(name="lake")
         pipeline = pipeline_file(tmp_path, "items", "shop.items", "lake")
-        file = tmp_path / "changes.jsonl.gz"
-        lines = GOOD[:60] + list(BAD.values()) + GOOD[60:] + [record(7, {}, event="REMOVE")]
-        file.write_bytes(gzip.compress("\n".join(lines).encode()))
+        # The first file decides the columns.
+        first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl.gz"
+        first.write_text("\n".join(GOOD[:60]))
+        lines = list(BAD.values()) + GOOD[60:] + [record(7, {}, event="REMOVE")]
+        second.write_bytes(gzip.compress("\n".join(lines).encode()))
 
-        summary = replay(running, pipeline, file)
-        assert summary["received"] == len(lines)
+        summary = replay(running, pipeline, first, second)
+        assert summary["received"] == 60 + len(lines)
         assert summary["rejected"] == len(BAD)
         assert summary["upserted"] + summary["deleted"] + summary["superseded"] == len(GOOD) + 1
         rows = rows_of(read_duckdb(running, "shop.items", WAREHOUSE.format("lake")), ("id",))
@@ -78,7 +80,7 @@ def test_a_bad_record_is_set_aside_alone_with_its_reason(tmp_path):
             else:
                 assert letter["record"] == json.loads(line)
 
-        again = replay(running, pipeline, file)
+        again = replay(running, pipeline, first, second)
         assert again["received"] == 0 and again["commits"] == 0
     finally:
         running.stop()
