@@ -27,8 +27,8 @@ pub enum Patience {
     Stop,
 }
 
-/// Runs what `open` gives, with the accounts of `status`, and opens it anew after every failure that a restart may cure. Returns at `shutdown`, or when
-/// a person or another writer has to act: the error says why.
+/// Runs what `open` gives, with the accounts of `status`, and opens it anew after every failure that a restart may cure.
+/// Returns at `shutdown`, or when a person or another writer has to act: the error says why.
 pub async fn supervise<Open, Opening>(
     name: &str,
     mut open: Open,

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod commit_order;
+mod delivery;
 mod dynamodb_streams;
 mod shard_order;
+mod supervision;
 mod support;

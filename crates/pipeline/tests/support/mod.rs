@@ -1,6 +1,9 @@
 //! Doubles: small real implementations with scripted faults.
 
+pub mod memory_sink;
 pub mod scripted_stream;
+pub mod vec_source;
+pub mod world;
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -1,0 +1,194 @@
+//! A table in memory that fails as it is told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use async_trait::async_trait;
+use lake::RowChanges;
+use pipeline::{Checkpoint, DeadLetter, DeadLetterQueue, Error, ErrorKind, Mode, NewColumn, Result, Sink, TableShape};
+use tokio::time::Instant;
+
+/// What the next commit meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is written, and the commit fails.
+    Reject,
+    /// Everything is written, and the answer is lost.
+    FailAfterWrite,
+    /// The commit takes this long.
+    Slow(Duration),
+}
+
+/// One table, and what happened to it. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct MemoryTable {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    rows: BTreeMap<String, i64>,
+    /// Each row ever written, in order.
+    written: Vec<(String, i64)>,
+    checkpoint: Checkpoint,
+    epoch: u64,
+    faults: VecDeque<Fault>,
+    commits: Vec<Instant>,
+    /// `letters` and `commit` as they came.
+    journal: Vec<String>,
+    letters: BTreeMap<String, String>,
+}
+
+impl MemoryTable {
+    pub fn sink(&self, mode: Mode) -> MemorySink {
+        MemorySink { table: self.clone(), shape: shape(mode), epoch: 0 }
+    }
+
+    pub fn dead_letters(&self) -> MemoryDeadLetters {
+        MemoryDeadLetters { table: self.clone(), failures: 0 }
+    }
+
+    pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.with(|state| state.faults.extend(faults));
+    }
+
+    /// `id=value`, by id.
+    pub fn rows(&self) -> Vec<String> {
+        self.with(|state| state.rows.iter().map(|(id, value)| format!("{id}={value}")).collect())
+    }
+
+    /// `id=value` of each row ever written, in order.
+    pub fn written(&self) -> Vec<String> {
+        self.with(|state| state.written.iter().map(|(id, value)| format!("{id}={value}")).collect())
+    }
+
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.with(|state| state.checkpoint.clone())
+    }
+
+    pub fn commits(&self) -> Vec<Instant> {
+        self.with(|state| state.commits.clone())
+    }
+
+    pub fn journal(&self) -> Vec<String> {
+        self.with(|state| state.journal.clone())
+    }
+
+    /// The positions of the letters and their codes.
+    pub fn letters(&self) -> BTreeMap<String, String> {
+        self.with(|state| state.letters.clone())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap())
+    }
+}
+
+pub struct MemorySink {
+    table: MemoryTable,
+    shape: TableShape,
+    epoch: u64,
+}
+
+#[async_trait]
+impl Sink for MemorySink {
+    async fn take_over(&mut self) -> Result<Checkpoint> {
+        self.table.with(|state| {
+            state.epoch += 1;
+            self.epoch = state.epoch;
+            Ok(state.checkpoint.clone())
+        })
+    }
+
+    fn shape(&self) -> &TableShape {
+        &self.shape
+    }
+
+    async fn add_columns(&mut self, _columns: &[NewColumn]) -> Result<()> {
+        unreachable!("the shape does not evolve")
+    }
+
+    async fn commit(&mut self, changes: RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<()> {
+        let fault = self.table.with(|state| state.faults.pop_front());
+        if let Some(Fault::Slow(time)) = fault {
+            tokio::time::sleep(time).await;
+        }
+        self.table.with(|state| {
+            if self.epoch != state.epoch || *from != state.checkpoint {
+                return Err(Error::new(ErrorKind::Fenced, "commit"));
+            }
+            if fault == Some(Fault::Reject) {
+                return Err(Error::new(ErrorKind::Transient, "commit"));
+            }
+            state.apply(&changes, &self.shape);
+            state.checkpoint = to.clone();
+            state.commits.push(Instant::now());
+            state.journal.push("commit".into());
+            match fault {
+                Some(Fault::FailAfterWrite) => Err(Error::new(ErrorKind::Transient, "hear of a commit")),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+impl State {
+    fn apply(&mut self, changes: &RowChanges, shape: &TableShape) {
+        for batch in &changes.deletes {
+            for id in batch["id"].as_string::<i32>().iter().flatten() {
+                self.rows.remove(id);
+            }
+        }
+        for (id, value) in changes.upserts.iter().flat_map(rows_of) {
+            if shape.mode == Mode::Mirror {
+                self.rows.insert(id.clone(), value);
+            }
+            self.written.push((id, value));
+        }
+    }
+}
+
+fn rows_of(batch: &RecordBatch) -> Vec<(String, i64)> {
+    let ids = batch["id"].as_string::<i32>().iter().flatten().map(str::to_owned);
+    ids.zip(batch["v"].as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default)).collect()
+}
+
+fn shape(mode: Mode) -> TableShape {
+    let fields = vec![Field::new("id", DataType::Utf8, false), Field::new("v", DataType::Int64, true)];
+    TableShape::from_table(Arc::new(Schema::new(fields)), vec!["id".into()], mode, false)
+}
+
+/// Keeps letters beside the table they were rejected from.
+pub struct MemoryDeadLetters {
+    table: MemoryTable,
+    failures: usize,
+}
+
+impl MemoryDeadLetters {
+    /// Fails this often before it keeps anything.
+    pub fn failing(self, failures: usize) -> Self {
+        Self { failures, ..self }
+    }
+}
+
+#[async_trait]
+impl DeadLetterQueue for MemoryDeadLetters {
+    async fn send(&mut self, letters: &[DeadLetter]) -> Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(Error::new(ErrorKind::Transient, "keep letters"));
+        }
+        self.table.with(|state| {
+            state.journal.push(format!("letters {}", letters.len()));
+            let kept = letters.iter().map(|letter| (letter.position().to_string(), letter.code.to_owned()));
+            state.letters.extend(kept);
+        });
+        Ok(())
+    }
+}
