@@ -14,7 +14,8 @@ const VERSION: &str = "11.1.0";
 /// tests against it are skipped.
 pub fn folder() -> Result<Option<PathBuf>> {
     // It binds the wildcard address, so it only ever runs in a network namespace of its own.
-    let tools: [(&str, &[&str]); 4] = [("ip", &["-V"]), ("npm", &["--version"]), ("java", &["-version"]), ("unshare", &["-rn", "true"])];
+    let tools: [(&str, &[&str]); 4] =
+        [("ip", &["-V"]), ("npm", &["--version"]), ("java", &["-version"]), ("unshare", &["-rn", "true"])];
     for (tool, arguments) in tools {
         let works = Command::new(tool).args(arguments).output().is_ok_and(|output| output.status.success());
         if !works {

@@ -68,7 +68,12 @@ impl Aws {
             Some(Catalog::TableBucket { arn, region }) => self.table_bucket(arn, region)?,
             None => {
                 let region = self.region();
-                let arn = table_buckets::the_only_one(&self.s3_tables_endpoint(&region), &self.signing(&region)?, &self.ambient).await?;
+                let arn = table_buckets::the_only_one(
+                    &self.s3_tables_endpoint(&region),
+                    &self.signing(&region)?,
+                    &self.ambient,
+                )
+                .await?;
                 self.table_bucket(&arn, &region)?
             }
         };
@@ -108,11 +113,7 @@ impl Aws {
     }
 
     fn signing(&self, region: &str) -> Outcome<Signing> {
-        Ok(Signing {
-            credentials: self.credentials()?,
-            region: region.to_owned(),
-            service: "s3tables".to_owned(),
-        })
+        Ok(Signing { credentials: self.credentials()?, region: region.to_owned(), service: "s3tables".to_owned() })
     }
 
     fn credentials(&self) -> Outcome<SharedCredentialsProvider> {

@@ -23,9 +23,9 @@ pub fn table_format_or_default(chosen: Option<TableFormat>) -> TableFormat {
 pub fn write_batches(format: TableFormat, schema: SchemaRef, batches: &[RecordBatch]) -> Outcome {
     let mut out = std::io::stdout().lock();
     let written = match format {
-        TableFormat::Table => {
-            pretty_format_batches_with_schema(schema, batches).map_err(arrow_failure).map(|table| writeln!(out, "{table}"))
-        }
+        TableFormat::Table => pretty_format_batches_with_schema(schema, batches)
+            .map_err(arrow_failure)
+            .map(|table| writeln!(out, "{table}")),
         TableFormat::Json => write_json(&mut out, batches).map(|()| Ok(())),
         TableFormat::Csv => write_csv(&mut out, &schema, batches).map(|()| Ok(())),
     };

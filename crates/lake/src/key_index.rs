@@ -1,17 +1,19 @@
 //! Where the live row of every key is: key hash → data file and position.
 //!
 //! It is a cache of the table, kept in a folder of its own: `slots` is the memory-mapped hash table, `file_list` names
-//! the data files, `header` says what state both are in. It is changed only after a confirmed commit and keeps no
+//! the data files, `header` and `state` say what state both are in. It is changed only after a confirmed commit and keeps no
 //! write-ahead log. Instead it is honest: it is marked dirty before the first byte changes and clean, with the snapshot
 //! it mirrors, after the last; what is not provably clean opens as empty and is rebuilt from the table.
 
 mod file_list;
+mod folder;
 mod header;
 mod slots;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +22,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::key_index::file_list::FileList;
-use crate::key_index::header::{Header, State};
+use crate::key_index::folder::{create_empty, lock, open_clean};
 use crate::key_index::slots::{Slot, SlotTable, slot_order};
 
 /// A data file that holds live rows.
@@ -68,7 +70,7 @@ impl KeyIndex {
     pub(crate) fn open(dir: &Path, table_uuid: Uuid) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|error| failed("make the folder of", dir, error))?;
         let lock = lock(dir)?;
-        let opened = match Self::open_clean(dir, table_uuid) {
+        let opened = match open_clean(dir, table_uuid) {
             Ok(opened) => opened,
             // A file that cannot be read is worth as much as one that is not there.
             Err(error) => {
@@ -178,109 +180,6 @@ impl KeyIndex {
         }
         Ok(())
     }
-
-    /// Declares the index to mirror `snapshot_id`.
-    pub(crate) fn seal(&mut self, snapshot_id: i64) -> Result<()> {
-        self.files.forget_unused().map_err(|error| failed("forget files of", &self.dir, error))?;
-        self.write_header(State::Clean { marker: snapshot_id })?;
-        self.marker = Some(snapshot_id);
-        Ok(())
-    }
-
-    fn open_clean(dir: &Path, table_uuid: Uuid) -> io::Result<Option<(SlotTable, FileList, i64)>> {
-        let Some((slots, header)) = SlotTable::open(dir)? else { return Ok(None) };
-        let State::Clean { marker } = header.state else { return Ok(None) };
-        if header.table_uuid != table_uuid || !header.survived_since_written() {
-            return Ok(None);
-        }
-        let Some(mut files) = FileList::open(dir, header.file_list_bytes)? else { return Ok(None) };
-        let mut key_count = 0;
-        for slot in slots.iter() {
-            if files.get(slot.file).is_none() {
-                return Ok(None);
-            }
-            files.retain_row(slot.file);
-            key_count += 1;
-        }
-        Ok((key_count == header.key_count).then_some((slots, files, marker)))
-    }
-
-    fn require_clean(&self) -> Result<()> {
-        match self.marker {
-            Some(_) => Ok(()),
-            None => Err(Error::new(ErrorKind::Unexpected, format!("change dirty key index {}", self.dir.display()))),
-        }
-    }
-
-    fn mark_dirty(&mut self) -> Result<()> {
-        if self.marker.take().is_none() {
-            return Ok(());
-        }
-        self.write_header(State::Dirty)?;
-        if !self.announced {
-            // What the disk holds may say "clean and synced" from the last time: it must stop saying so before any
-            // page of the table can reach it. Afterwards it says "of this boot", which a power loss refutes.
-            self.slots.sync_header().map_err(|error| failed("sync", &self.dir, error))?;
-            self.announced = true;
-        }
-        Ok(())
-    }
-
-    fn write_header(&self, state: State) -> Result<()> {
-        self.slots.write_header(&self.header(state)).map_err(|error| failed("write the state of", &self.dir, error))
-    }
-
-    fn header(&self, state: State) -> Header {
-        Header {
-            table_uuid: self.table_uuid,
-            state,
-            capacity: self.slots.capacity(),
-            key_count: self.slots.len(),
-            file_list_bytes: self.files.byte_count(),
-            boot_id: header::boot_id(),
-            is_synced: false,
-        }
-    }
-
-    /// Makes a clean index outlast a power loss.
-    fn sync(&self) -> io::Result<()> {
-        let Some(marker) = self.marker else { return Ok(()) };
-        self.slots.sync()?;
-        self.files.sync()?;
-        let header = Header { is_synced: true, ..self.header(State::Clean { marker }) };
-        self.slots.write_header(&header)?;
-        self.slots.sync_header()
-    }
-}
-
-impl Drop for KeyIndex {
-    fn drop(&mut self) {
-        if let Err(error) = self.sync() {
-            tracing::debug!(dir = %self.dir.display(), %error, "key index could not be synced");
-        }
-    }
-}
-
-/// Two writers of one memory-mapped file would each destroy what the other wrote.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| failed("open the lock of", dir, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(ErrorKind::Transient, format!("open key index {}: it is in use", dir.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(failed("lock", dir, error)),
-    }
-}
-
-fn create_empty(dir: &Path) -> io::Result<(SlotTable, FileList)> {
-    Ok((SlotTable::create_empty(dir)?, FileList::create(dir)?))
 }
 
 fn failed(doing: &str, dir: &Path, error: io::Error) -> Error {

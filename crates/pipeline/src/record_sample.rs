@@ -66,8 +66,7 @@ fn keys(keys: &Map<String, JsonValue>) -> Vec<KeyAttribute> {
         "B" => Some(KeyType::B),
         _ => None,
     };
-    let key = |(name, value): (&String, &JsonValue)| {
-        Some(KeyAttribute { name: name.clone(), key_type: key_type(value)? })
-    };
+    let key =
+        |(name, value): (&String, &JsonValue)| Some(KeyAttribute { name: name.clone(), key_type: key_type(value)? });
     keys.iter().filter_map(key).collect()
 }

@@ -16,9 +16,13 @@ const SEED: u64 = 7;
 
 pub fn run() -> Result<()> {
     let binary = build_binary("release")?;
-    println!("| dataset, commit every | CPU/M | of it replay | peak MiB (replay, services) | bytes/event | commits | commit p50 / p99 | wall s |");
+    println!(
+        "| dataset, commit every | CPU/M | of it replay | peak MiB (replay, services) | bytes/event | commits | commit p50 / p99 | wall s |"
+    );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|");
-    for (kind, commit_every) in [(Dataset::A, 100_000), (Dataset::A, 10_000), (Dataset::B, 100_000), (Dataset::B, 10_000)] {
+    for (kind, commit_every) in
+        [(Dataset::A, 100_000), (Dataset::A, 10_000), (Dataset::B, 100_000), (Dataset::B, 10_000)]
+    {
         let (file, expected) = dataset(kind)?;
         measure(&binary, kind, &file, &expected, commit_every)?;
     }

@@ -20,7 +20,8 @@ struct TableBucket {
 
 /// The ARN of the endpoint's table bucket, where it has exactly one.
 pub async fn the_only_one(endpoint: &str, signing: &Signing, ambient: &Ambient) -> Outcome<String> {
-    let response = signed::send(signing, ambient, http::Method::GET, &format!("{endpoint}/buckets"), Vec::new()).await?;
+    let response =
+        signed::send(signing, ambient, http::Method::GET, &format!("{endpoint}/buckets"), Vec::new()).await?;
     let unreadable = |error: reqwest::Error| {
         Failure::new(Exit::Service, format!("list table buckets at {endpoint}: {}", with_causes(&error)))
             .advise("name the lake with --catalog")

@@ -36,7 +36,10 @@ fn a_file_with_only_a_source_and_a_target_mirrors_every_ten_seconds() {
 
 #[test]
 fn an_unknown_key_is_shown_with_its_place_and_the_key_that_was_meant() {
-    check_refused(&MINIMAL.replace("[target]", "steam = \"dynamodb\"\n[target]"), &["steam", "orders.toml:3", "Try: `stream`"]);
+    check_refused(
+        &MINIMAL.replace("[target]", "steam = \"dynamodb\"\n[target]"),
+        &["steam", "orders.toml:3", "Try: `stream`"],
+    );
 }
 
 #[test]

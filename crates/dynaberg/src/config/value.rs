@@ -34,9 +34,10 @@ impl Catalog {
             {
                 Ok(Self::TableBucket { arn: text.to_owned(), region: (*region).to_owned() })
             }
-            ["arn", _, "s3", ..] => {
-                Err(("an S3 ARN stands where a table bucket's belongs: it must be arn:aws:s3tables:".into(), ARN.into()))
-            }
+            ["arn", _, "s3", ..] => Err((
+                "an S3 ARN stands where a table bucket's belongs: it must be arn:aws:s3tables:".into(),
+                ARN.into(),
+            )),
             _ => Err(("not a table bucket's ARN and not the URI of an Iceberg REST catalog".into(), ARN.into())),
         }
     }

@@ -51,7 +51,11 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
         data_dir = arguments.data_dir.display(),
         endpoint = stack.endpoint,
         ms = started.elapsed().as_millis(),
-        next = if running.is_empty() { "dynaberg demo      (or point your own boto3 script here)" } else { "dynaberg status" },
+        next = if running.is_empty() {
+            "dynaberg demo      (or point your own boto3 script here)"
+        } else {
+            "dynaberg status"
+        },
     ))?;
 
     shutdown.cancelled().await;

@@ -42,8 +42,7 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let aws = Aws::from_environment(ambient).await?;
     let index_dir = arguments.data_dir.join("index").join(&file.name);
-    let account =
-        wiring::replay(file, catalog, &aws, index_dir, arguments.files, shutdown_on_signal()).await?;
+    let account = wiring::replay(file, catalog, &aws, index_dir, arguments.files, shutdown_on_signal()).await?;
     let measured = metrics.render();
     let summary = Summary {
         received: account.received,
@@ -74,7 +73,8 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
 /// Reads a quantile out of what `/metrics` would show.
 fn commit_quantile_ms(measured: &str, quantile: &str) -> Option<f64> {
     let label = format!("quantile=\"{quantile}\"}}");
-    let line = measured.lines().find(|line| line.starts_with(pipeline::metrics::COMMIT_SECONDS) && line.contains(&label));
+    let line =
+        measured.lines().find(|line| line.starts_with(pipeline::metrics::COMMIT_SECONDS) && line.contains(&label));
     let seconds: f64 = line?.rsplit(' ').next()?.parse().ok()?;
     Some((seconds * 10_000.0).round() / 10.0)
 }

@@ -17,9 +17,8 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
     let ambient = system::ambient();
     let text = match (&arguments.query, &arguments.file) {
         (Some(text), _) => text.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(Exit::Usage, format!("read query file {}: {error}", file.display()))
-        })?,
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(Exit::Usage, format!("read query file {}: {error}", file.display())))?,
         (None, None) => unreachable!("clap asks for one of them"),
     };
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;

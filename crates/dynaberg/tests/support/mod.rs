@@ -38,8 +38,7 @@ impl Dev {
         let mut command = dynaberg();
         command.arg("dev").args(pipelines).arg("--data-dir").arg(data_dir);
         command.args(["--port", "0", "--console-port", "0"]);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut printed = |label: &str| {
             let line = lines.by_ref().map(Result::unwrap).find(|line| line.trim_start().starts_with(label));

@@ -1,8 +1,8 @@
 //! An Iceberg table as a sink.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;

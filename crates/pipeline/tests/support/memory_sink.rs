@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
@@ -111,7 +111,13 @@ impl Sink for MemorySink {
         unreachable!("the shape does not evolve")
     }
 
-    async fn commit(&mut self, changes: RowChanges, from: &Checkpoint, to: &Checkpoint) -> Result<()> {
+    async fn commit(
+        &mut self,
+        changes: RowChanges,
+        from: &Checkpoint,
+        to: &Checkpoint,
+        _complete_up_to: Option<SystemTime>,
+    ) -> Result<()> {
         let fault = self.table.with(|state| state.faults.pop_front());
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;

@@ -64,7 +64,8 @@ impl Sampler {
 
     /// A linear congruential step (L'Ecuyer's multiplier for 128 bits): enough for sample data.
     fn next(&mut self) -> u128 {
-        self.bits = self.bits.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(0x5851_f42d_4c95_7f2d);
+        self.bits =
+            self.bits.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(0x5851_f42d_4c95_7f2d);
         self.bits
     }
 }
