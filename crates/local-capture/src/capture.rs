@@ -1,5 +1,6 @@
 //! What the binary sees of this crate: open a folder, take the two services, run the background duties.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,24 +119,31 @@ impl Capture {
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut drain = tokio::time::interval(DRAIN_INTERVAL);
         let mut sweep = tokio::time::interval(self.regions.options().ttl_sweep.max(SWEEP_INTERVAL_MIN));
+        let mut failing = BTreeSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                _ = drain.tick() => self.drain().await,
+                _ = drain.tick() => self.drain(&mut failing).await,
                 _ = sweep.tick() => self.sweep_expired_items().await,
             }
         }
     }
 
-    async fn drain(&self) {
+    /// Drains and trims; tells of a failure when it begins and when it ends, not at each try.
+    async fn drain(&self, failing: &mut BTreeSet<String>) {
         for region in self.regions.opened() {
             let outcome = match region.drain().await {
                 Ok(()) => region.trim_outbox().await,
                 failed => failed,
             };
-            if let Err(error) = outcome {
-                tracing::error!(region = region.name, error = &error as &dyn std::error::Error, "drain failed");
+            match outcome {
+                Ok(()) if failing.remove(&region.name) => tracing::info!(region = region.name, "drains again"),
+                Ok(()) => {}
+                Err(error) if failing.insert(region.name.clone()) => {
+                    tracing::error!(region = region.name, error = &error as &dyn std::error::Error, "drain failed");
+                }
+                Err(_) => {}
             }
         }
     }

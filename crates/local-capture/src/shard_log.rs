@@ -60,7 +60,7 @@ impl ShardLog {
     /// Makes the edit durable and then visible, or neither.
     pub(crate) fn commit(&self, edit: Edit) -> Result<(), LogError> {
         let outcome = match &*self.store() {
-            Some(store) => store.write(&edit),
+            Some(store) => store.write(&self.catalog(), &edit),
             None => Err(LogError::Closed),
         };
         if let Err(error) = outcome {

@@ -12,6 +12,10 @@ use super::stream::{SEQUENCE_NUMBER_MIN, Shard, Stream};
 const DRAINED: &[u8] = b"drained";
 const STREAM_PREFIX: u8 = b's';
 const SHARD_PREFIX: u8 = b'h';
+/// What is in memory and journal is replayed at each start, so both are kept short.
+const MEMTABLE_BYTES_MAX: u64 = 8 << 20;
+/// The least that the store takes.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// Milliseconds of arrival, in front of each record's JSON.
 const ARRIVAL_BYTES: usize = 8;
 
@@ -25,14 +29,16 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(folder: &Path) -> Result<Self, LogError> {
-        let database = Database::builder(folder).worker_threads(1).open()?;
-        let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
-        let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
+        let builder = Database::builder(folder).worker_threads(1).max_journaling_size(JOURNAL_BYTES_MAX);
+        let database = builder.open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX);
+        let records = database.keyspace("records", options)?;
+        let meta = database.keyspace("meta", options)?;
         Ok(Self { database, records, meta })
     }
 
-    /// Writes everything in one batch and waits until it is on disk.
-    pub(super) fn write(&self, edit: &Edit) -> Result<(), LogError> {
+    /// Writes what differs from `before` in one batch and waits until it is on disk.
+    pub(super) fn write(&self, before: &Catalog, edit: &Edit) -> Result<(), LogError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for record in &edit.records {
             batch.insert(&self.records, record_key(record.stream, record.shard, record.sequence), record.value.clone());
@@ -49,7 +55,11 @@ impl Store {
         for id in &edit.changed {
             let Some(stream) = edit.catalog.streams.get(id) else { continue };
             batch.insert(&self.meta, stream_key(*id), serde_json::to_vec(&**stream)?);
+            let stored = before.streams.get(id).map(|stream| &stream.shards);
             for shard in stream.shards.values() {
+                if stored.and_then(|shards| shards.get(&shard.index)) == Some(shard) {
+                    continue;
+                }
                 batch.insert(&self.meta, shard_key(*id, shard.index), serde_json::to_vec(shard)?);
             }
         }
