@@ -1,7 +1,7 @@
 //! The regions of all accounts, opened as they are used.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +30,7 @@ pub(crate) struct Regions {
 impl Regions {
     pub(crate) fn open(folder: PathBuf, options: CaptureOptions, ambient: Ambient) -> Result<Self, CaptureError> {
         let make = |source| io_error(&folder, "make folder", source);
-        std::fs::create_dir_all(&folder).map_err(make)?;
+        private_folder().create(&folder).map_err(make)?;
         let lock = lock(&folder)?;
         let threads = EngineThreads::start()?;
         let mut regions = BTreeMap::new();
@@ -87,6 +87,15 @@ impl Regions {
 fn is_folder_name(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Makes a folder that only its owner can enter: it holds whole items.
+fn private_folder() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
 fn lock(folder: &Path) -> Result<File, CaptureError> {

@@ -113,6 +113,15 @@ async fn a_folder_in_use_is_named() {
     assert_eq!(folder, world.path().join("dynamodb"));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_enter_the_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new().await;
+    let mode = std::fs::metadata(world.path().join("dynamodb")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
 #[tokio::test]
 async fn expired_items_are_deleted_by_the_service() {
     let options = CaptureOptions { ttl_sweep: Duration::from_millis(5), ..CaptureOptions::default() };
