@@ -80,7 +80,7 @@ async fn a_long_one_lies_in_a_file_of_its_own() {
     let long = "position ".repeat(2_000);
     let mut writer = world.writer("c").await;
     writer.take_over().await.unwrap();
-    writer.commit(upserts(&[("z", 3)]), Some("two"), &long).await.unwrap();
+    writer.commit(upserts(&[("z", 3)]), Some("two"), long.as_str()).await.unwrap();
     assert!(longest_text(world.load().await.metadata()) < 1_000);
 
     // It is carried on by takeovers, and compared with what comes next.

@@ -152,7 +152,7 @@ async fn many_small_manifests_are_merged_and_every_row_stays() {
     let mut expected = Vec::new();
     for number in 0..70 {
         let (id, to) = (format!("{number:03}"), number.to_string());
-        writer.commit(upserts(&[(&id, number)]), from.as_deref(), &to).await.unwrap();
+        writer.commit(upserts(&[(&id, number)]), from.as_deref(), to.as_str()).await.unwrap();
         expected.push((id, number));
         from = Some(to);
     }

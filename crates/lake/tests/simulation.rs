@@ -102,7 +102,7 @@ impl Simulation {
         let to = self.source.len().min(from + length);
         if to > from {
             let from_text = (from > 0).then(|| from.to_string());
-            writer.commit(self.batch(from, to), from_text.as_deref(), &to.to_string()).await?;
+            writer.commit(self.batch(from, to), from_text.as_deref(), to.to_string().as_str()).await?;
         }
         Ok((writer, to))
     }
