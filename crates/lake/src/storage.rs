@@ -21,11 +21,11 @@ use object_store::{ObjectStore, RetryConfig};
 
 pub(crate) use crate::storage::credentials::SdkCredentials;
 pub(crate) use crate::storage::file_io::file_io;
+pub(crate) use crate::storage::place::{Place, bad_location};
 pub(crate) use crate::storage::vended::{Reload, Vended};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::durable::DurableFiles;
-use crate::storage::place::{Place, bad_location};
 use crate::storage::vended::VendedCredentials;
 
 /// Opens a bucket by name in this process; `None` where it is not one of ours.

@@ -17,6 +17,7 @@ use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::object_name_to_table_reference;
 use futures::future::try_join_all;
+use iceberg::TableIdent;
 use lake::{LakeTable, ScanCache};
 
 use crate::answer::{Answer, TableRead};
@@ -98,11 +99,12 @@ impl Engine {
         let references = self.state.resolve_table_references(&statement);
         let references = references.map_err(|error| diagnosis::of(error, &[]))?;
         let tables = references.into_iter().filter(|reference| !self.is_function(reference));
-        let named = try_join_all(tables.map(async |reference| {
+        let mut named = try_join_all(tables.map(async |reference| {
             let table = self.load(&reference).await?;
             Ok::<_, crate::Error>(Named { reference, table })
         }))
         .await?;
+        agree_on_snapshots(&mut named);
 
         let known = |Named { table, .. }: &Named| Known {
             name: table.table().identifier().to_string(),
@@ -114,7 +116,10 @@ impl Engine {
             execute(&state, statement).await
         };
         let answer = answered.await.map_err(|error| diagnosis::of(error, &known))?;
-        Ok(Answer { tables: named.iter().map(|named| TableRead::of(&named.table)).collect(), ..answer })
+        let mut tables: Vec<TableRead> = named.iter().map(|named| TableRead::of(&named.table)).collect();
+        tables.sort_by(|one, other| one.name.cmp(&other.name));
+        tables.dedup();
+        Ok(Answer { tables, ..answer })
     }
 
     async fn load(&self, reference: &TableReference) -> Result<LakeTable> {
@@ -146,6 +151,15 @@ impl Engine {
         // `now()` and CURRENT_DATE, in UTC.
         state.execution_props_mut().query_execution_start_time = Some(self.ambient.now().into());
         Ok(state)
+    }
+}
+
+/// A table named twice, as `t` and as `ns.t`, was loaded twice; it is to be at one snapshot all the same.
+fn agree_on_snapshots(named: &mut [Named]) {
+    let mut tables: HashMap<TableIdent, LakeTable> = HashMap::new();
+    for Named { table, .. } in named {
+        let identifier = table.table().identifier().clone();
+        *table = tables.entry(identifier).or_insert_with(|| table.clone()).clone();
     }
 }
 

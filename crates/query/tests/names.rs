@@ -61,3 +61,13 @@ async fn a_table_that_is_not_there_is_met_with_one_that_is() {
     check("SELECT 1 FROM a.b.c", "no catalog named a", "name the table as b.c").await;
     check("DESCRIBE nothing", "no table named nothing", "SHOW TABLES").await;
 }
+
+#[tokio::test]
+async fn a_table_named_twice_is_read_at_one_snapshot() {
+    let lake = two_namespaces().await;
+    let answer =
+        lake.engine().query("SELECT count(*) FROM returns a, sales.returns b, archive.orders c").await.unwrap();
+    assert_eq!(lines(&answer), ["1"]);
+    let names: Vec<&str> = answer.tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["archive.orders", "sales.Returns"]);
+}

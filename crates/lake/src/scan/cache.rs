@@ -11,9 +11,11 @@ use iceberg::spec::{Manifest, ManifestList};
 use crate::scan::deletes::DeleteFile;
 
 const MANIFEST_LISTS_MAX: usize = 256;
-const MANIFEST_ENTRIES_MAX: usize = 200_000;
-const DELETED_ROWS_MAX: usize = 200_000_000;
-const FOOTER_BYTES_MAX: usize = 256 << 20;
+// An entry with bounds for some twenty columns takes about 8 KB.
+const MANIFEST_ENTRIES_MAX: usize = 20_000;
+// A deleted row takes two bytes at most.
+const DELETED_ROWS_MAX: usize = 50_000_000;
+const FOOTER_BYTES_MAX: usize = 64 << 20;
 
 /// Manifests, delete bitmaps and Parquet footers by location. All of them are immutable in Iceberg, so nothing in here is
 /// ever stale. Share one among all tables that reach the same stores.
