@@ -242,6 +242,16 @@ async fn buckets_come_and_go_empty() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_another_account_is_not_reached_by_mistake() {
+    let served = served().await;
+    for (owner, status) in [("000000000000", 200), ("111111111111", 403)] {
+        let headers = [("x-amz-expected-bucket-owner", owner)];
+        assert_eq!(served.s3_with("PUT", "/bucket/k", &headers, b"x").await.status, status);
+        assert_eq!(served.s3_with("GET", "/bucket?list-type=2", &headers, b"").await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_served_is_refused_by_name() {
     let served = served().await;
     for (method, target, headers) in [

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_wire::DEFAULT_ACCOUNT_ID;
+use http::HeaderMap;
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::objects::ObjectFiles;
 use crate::s3::errors::error_of_files;
@@ -30,6 +32,16 @@ impl Backend {
     }
 }
 
+/// A client may say whose bucket it believes to reach. All of them are of one account here.
+fn check_owner(headers: &HeaderMap) -> S3Result<()> {
+    let expected = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+    let is_ours = |name| headers.get(name).is_none_or(|owner| owner.as_bytes() == DEFAULT_ACCOUNT_ID.as_bytes());
+    if expected.into_iter().all(is_ours) {
+        return Ok(());
+    }
+    Err(s3_error!(AccessDenied, "The bucket is not owned by the expected account"))
+}
+
 /// One method per operation, each to the function of its name.
 macro_rules! operations {
     ($($module:ident::$operation:ident($input:ty) -> $output:ty;)*) => {
@@ -37,6 +49,7 @@ macro_rules! operations {
         impl S3 for Backend {
             $(
                 async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                    check_owner(&request.headers)?;
                     $module::$operation(self, request).await
                 }
             )*
