@@ -1,5 +1,7 @@
 //! The warehouse as its clients see it: over HTTP, and in process.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 mod commits;

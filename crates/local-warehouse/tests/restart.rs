@@ -29,7 +29,7 @@ async fn everything_acknowledged_is_there_after_a_restart() {
     let served = restart(served).await;
     let got = served.s3("GET", "/bucket/key", b"").await;
     assert_eq!((got.text().as_str(), got.header("x-amz-meta-a")), ("object", "1"));
-    assert_eq!(served.s3("GET", "/bucket?uploads", b"").await.elements("UploadId"), [id.clone()]);
+    assert_eq!(served.s3("GET", "/bucket?uploads", b"").await.elements("UploadId"), std::slice::from_ref(id));
     assert_eq!(served.s3("GET", &format!("/bucket/parts?uploadId={id}"), b"").await.elements("PartNumber"), ["1"]);
     assert_eq!(load_orders(&served).await, table);
 }
