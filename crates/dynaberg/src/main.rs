@@ -62,7 +62,7 @@ async fn run(verb: Verb) -> Outcome {
 fn log_to_stderr(quiet: bool) {
     use std::io::IsTerminal;
 
-    let default = if quiet { "warn" } else { "info,s3s=warn,fjall=warn,lsm_tree=warn" };
+    let default = if quiet { "warn" } else { "info,s3s=off,fjall=warn,lsm_tree=warn" };
     let filter = EnvFilter::try_from_env("DYNABERG_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
