@@ -16,7 +16,7 @@ const RESTART_FIRST: Duration = Duration::from_millis(200);
 const RESTART_MAX: Duration = Duration::from_secs(30);
 /// How soon something that is not there is looked for again.
 const WAIT_FIRST: Duration = Duration::from_secs(2);
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// What a pipeline does about a declaration that does not fit the world (yet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
