@@ -21,10 +21,18 @@ pub fn cache_dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Cargo, as it runs this program.
+/// Cargo, as a shell would run it.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    // Cargo tells this program about its own package. Build scripts that look at the same variables (ring's does) would
+    // take that for a change, and half of the dependencies would be built again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|own| text.starts_with(own)) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
