@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::lines::Lines;
 use crate::source::{Polled, Source};
 
-/// What one poll gives at most; also at most one block of the file.
+/// What one poll gives at most.
 const RECORDS_MAX: usize = 8192;
 
 /// Every set of files is one source, so that a table can be fed file by file.
@@ -32,6 +32,8 @@ pub struct ReplaySource {
     checkpoint: Checkpoint,
     next_file: usize,
     reading: Option<Reading>,
+    /// What one poll gives, except at the end of a file.
+    records_per_poll: usize,
 }
 
 /// The file being read.
@@ -56,7 +58,19 @@ impl ReplaySource {
             }
             shards.push((path, shard));
         }
-        Ok(Self { files: shards, checkpoint: Checkpoint::default(), next_file: 0, reading: None })
+        Ok(Self {
+            files: shards,
+            checkpoint: Checkpoint::default(),
+            next_file: 0,
+            reading: None,
+            records_per_poll: RECORDS_MAX,
+        })
+    }
+
+    /// Gives polls of equal size that add up to batches of `batch_records`.
+    pub fn for_batches_of(mut self, batch_records: usize) -> Self {
+        self.records_per_poll = batch_records.div_ceil(batch_records.div_ceil(RECORDS_MAX));
+        self
     }
 
     fn open_next_file(&mut self) -> Result<Option<Reading>> {
@@ -101,7 +115,7 @@ impl Source for ReplaySource {
                 self.reading = self.open_next_file()?;
             }
             let Some(reading) = &mut self.reading else { return Ok(None) };
-            match reading.next_records()? {
+            match reading.next_records(self.records_per_poll)? {
                 Some(records) => return Ok(Some(Polled { records, ..Polled::default() })),
                 None => self.reading = None,
             }
@@ -111,25 +125,28 @@ impl Source for ReplaySource {
 
 impl Reading {
     /// The next records of the file; none of them where all lines of a block are in the table. `None` at its end.
-    fn next_records(&mut self) -> Result<Option<Vec<RawRecord>>> {
+    fn next_records(&mut self, records_max: usize) -> Result<Option<Vec<RawRecord>>> {
         let mut records = Vec::new();
-        while let Some(line) = self.lines.next_in_block() {
-            self.line_number += 1;
-            if let Some(record) = self.record(line) {
-                records.push(record);
-                if records.len() == RECORDS_MAX {
-                    break;
-                }
+        loop {
+            let mut has_lines = false;
+            while records.len() < records_max
+                && let Some(line) = self.lines.next_in_block()
+            {
+                has_lines = true;
+                self.line_number += 1;
+                records.extend(self.record(line));
+            }
+            if records.len() == records_max || (has_lines && records.is_empty()) {
+                return Ok(Some(records));
+            }
+            let has_block = self.lines.read_block().map_err(|error| {
+                let message = format!("read line {} of {}", self.line_number + 1, self.path.display());
+                Error::new(ErrorKind::Misconfigured, message).with_source(error)
+            })?;
+            if !has_block {
+                return Ok((!records.is_empty()).then_some(records));
             }
         }
-        if !records.is_empty() {
-            return Ok(Some(records));
-        }
-        let has_block = self.lines.read_block().map_err(|error| {
-            let message = format!("read line {} of {}", self.line_number + 1, self.path.display());
-            Error::new(ErrorKind::Misconfigured, message).with_source(error)
-        })?;
-        Ok(has_block.then_some(records))
     }
 
     /// The record of the line just read. `None` for an empty line, and for one that is in the table.

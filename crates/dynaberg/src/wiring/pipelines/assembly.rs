@@ -63,7 +63,8 @@ impl Assembly {
         if !target.exists(&lake).await? {
             target.create(&lake, &sample.keys, &sample.items).await?;
         }
-        self.pipeline(lake, Box::new(ReplaySource::open(files)?), &sample.keys).await
+        let files = ReplaySource::open(files)?.for_batches_of(self.file.delivery.records_max);
+        self.pipeline(lake, Box::new(files), &sample.keys).await
     }
 
     async fn pipeline(&self, lake: lake::Catalog, source: Box<dyn Source>, keys: &[KeyAttribute]) -> Result<Pipeline> {
