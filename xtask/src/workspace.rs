@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 
-/// The workspace's root.
+/// The workspace's root: of the checkout that cargo runs us for, as clones may share one target folder and so one build
+/// of this program.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    static XTASK: LazyLock<PathBuf> = LazyLock::new(|| {
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+    });
+    XTASK.parent().expect("xtask lies in the workspace")
 }
 
 /// A folder of the user's that outlives clones: Python environments and test tools.
