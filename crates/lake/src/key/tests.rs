@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
-use arrow::array::{Int32Array, Int64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, BinaryArray, Int32Array, Int64Array, StringArray, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit};
 use proptest::prelude::*;
 
-use super::*;
+use super::hash_keys;
+use crate::error::ErrorKind;
 
 fn array<A: Array + 'static>(array: A) -> ArrayRef {
     Arc::new(array)
