@@ -107,6 +107,11 @@ impl KeyIndex {
         self.files.get(id).expect("a slot names a file of the list: checked when the index was opened")
     }
 
+    /// The files, each with the number of its rows that a key points to.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&IndexedFile, u64)> {
+        self.files.iter()
+    }
+
     /// How many keys have a live row.
     pub(crate) fn len(&self) -> u64 {
         self.slots.len()

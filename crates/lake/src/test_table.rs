@@ -66,12 +66,24 @@ impl TestTable {
 
     /// Adds the files in one snapshot and gives its id.
     pub(crate) async fn commit(&mut self, data: &[WrittenFile], deletes: &[WrittenFile]) -> i64 {
+        self.replace(&[], data, deletes).await
+    }
+
+    /// Adds files in one snapshot, without those of its parent that are at `removed`, and gives its id.
+    pub(crate) async fn replace(&mut self, removed: &[&str], data: &[WrittenFile], deletes: &[WrittenFile]) -> i64 {
         let metadata = self.table.metadata();
         let sequence_number = metadata.next_sequence_number();
         let snapshot_id = 1000 + sequence_number;
         let mut manifests = Vec::new();
         if let Some(parent) = metadata.current_snapshot() {
-            manifests.extend(self.table.manifest_list_reader(parent).load().await.unwrap().consume_entries());
+            let list = self.table.manifest_list_reader(parent).load().await.unwrap();
+            for manifest in list.consume_entries() {
+                // One file each.
+                let loaded = manifest.load_manifest(self.table.file_io()).await.unwrap();
+                if !removed.contains(&loaded.entries()[0].file_path()) {
+                    manifests.push(manifest);
+                }
+            }
         }
         for (files, content) in [(data, ManifestContentType::Data), (deletes, ManifestContentType::Deletes)] {
             for file in files {
@@ -88,6 +100,7 @@ impl TestTable {
                 manifests.push(writer.write_manifest_file().await.unwrap());
             }
         }
+        let operation = if removed.is_empty() { Operation::Append } else { Operation::Replace };
         let list_path = format!("{}/metadata/snap-{snapshot_id}.avro", metadata.location());
         let output = self.table.file_io().new_output(&list_path).unwrap().writer().await.unwrap();
         let parent = metadata.current_snapshot_id();
@@ -101,7 +114,7 @@ impl TestTable {
             .with_timestamp_ms(metadata.last_updated_ms() + 1)
             .with_manifest_list(list_path)
             .with_schema_id(metadata.current_schema_id())
-            .with_summary(Summary { operation: Operation::Append, additional_properties: HashMap::new() })
+            .with_summary(Summary { operation, additional_properties: HashMap::new() })
             .build();
         let reference = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
         self.update(|metadata| metadata.add_snapshot(snapshot)?.set_ref(MAIN_BRANCH, reference));

@@ -9,7 +9,7 @@ use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, PrimitiveT
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{NO_SNAPSHOT, rebuild};
+use super::{NO_SNAPSHOT, rebase, rebuild};
 use crate::data_file::{WrittenFile, WrittenRows, write_data_files};
 use crate::error::ErrorKind;
 use crate::key::hash_keys;
@@ -115,6 +115,49 @@ async fn the_index_holds_the_live_rows_of_the_head_and_no_others() {
         batches.iter().flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
     ids.sort_unstable();
     assert_eq!(ids, expected.into_keys().collect::<Vec<_>>());
+}
+
+/// A table of which the index knows files `a` (rows 1 to 4, of which 2 is deleted) and `b` (rows 5 and 6).
+async fn indexed_table() -> (TestTable, [WrittenRows; 2], TempDir, KeyIndex) {
+    let columns = vec![
+        required(1, "shop", PrimitiveType::String),
+        required(2, "id", PrimitiveType::Long),
+        column(3, "note", Type::Primitive(PrimitiveType::String)),
+    ];
+    let mut table = TestTable::new(columns);
+    let a = add(&mut table, "a", &[1, 2, 3, 4]).await;
+    let deletes = write_position_deletes(&table.table, "d", vec![deletion(&a.files[0], vec![1])]).await.unwrap();
+    table.commit(&[], &deletes).await;
+    let b = add(&mut table, "b", &[5, 6]).await;
+    let (dir, mut index) = index();
+    rebuild(&table.table, &key_columns(), &mut index).await.unwrap();
+    (table, [a, b], dir, index)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_compaction_only_the_new_files_are_read() {
+    let (mut table, [a, b], _dir, mut index) = indexed_table().await;
+    let new = write_data_files(&table.table, "new", &[items(&[4, 3, 1])]).await.unwrap();
+    let head = table.replace(&[&a.files[0].path], &new.files, &[]).await;
+    // A file that need not be read need not be there.
+    std::fs::remove_file(b.files[0].path.strip_prefix("file://").unwrap()).unwrap();
+
+    assert!(rebase(&table.table, &key_columns(), &mut index).await.unwrap());
+    let expected: BTreeMap<i64, (String, u64)> =
+        written_places(&[4, 3, 1], &new).chain(written_places(&[5, 6], &b)).collect();
+    assert_eq!(located(&index, &(0..10).collect::<Vec<_>>()), expected);
+    assert_eq!((index.marker(), index.len(), index.files().count()), (Some(head), 5, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compaction_that_lost_gained_or_changed_rows_is_not_believed() {
+    for rows in [&[1, 3][..], &[1, 3, 4, 7], &[1, 3, 7], &[1, 3, 4, 5]] {
+        let (mut table, [a, _], _dir, mut index) = indexed_table().await;
+        let new = write_data_files(&table.table, "new", &[items(rows)]).await.unwrap();
+        table.replace(&[&a.files[0].path], &new.files, &[]).await;
+        assert!(!rebase(&table.table, &key_columns(), &mut index).await.unwrap(), "{rows:?}");
+        assert_eq!(index.marker(), None);
+    }
 }
 
 #[tokio::test]
