@@ -112,10 +112,10 @@ pub struct ReplayArgs {
 
 #[derive(Args)]
 pub struct SqlArgs {
-    /// The query.
+    /// The query; or several, parted by semicolons, which are answered one after the other.
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub query: Option<String>,
-    /// A file that holds the query.
+    /// A file that holds the query or queries.
     #[arg(long, short)]
     pub file: Option<PathBuf>,
     #[command(flatten)]

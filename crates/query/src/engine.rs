@@ -23,7 +23,7 @@ use lake::{LakeTable, ScanCache};
 use crate::answer::{Answer, TableRead};
 use crate::diagnosis::{self, Known};
 use crate::error::Result;
-use crate::statement::{self, Reading};
+use crate::statement::{self, Query, Reading};
 use crate::tables::{self, Tables};
 use crate::{letter_case, listing};
 
@@ -79,9 +79,14 @@ impl Engine {
         Ok(Self { tables: Arc::new(tables), ambient, options, cache: Arc::default(), state: state.build() })
     }
 
-    /// Answers one statement that reads. Every table is loaded anew and stays as it is for the whole query.
+    /// Answers the one statement in `sql`.
     pub async fn query(&self, sql: &str) -> Result<Answer> {
-        match statement::parse(sql)? {
+        self.answer(statement::parse_one(sql)?).await
+    }
+
+    /// Answers a statement. Every table is loaded anew and stays as it is for the whole query.
+    pub async fn answer(&self, query: Query) -> Result<Answer> {
+        match query.0 {
             Reading::Query(statement) => self.run(*statement).await,
             Reading::ShowNamespaces => listing::namespaces(self.tables.as_ref()).await,
             Reading::ShowTables { namespace, like } => {

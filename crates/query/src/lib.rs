@@ -17,5 +17,6 @@ mod type_name;
 pub use answer::{Answer, SnapshotRead, TableRead};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
+pub use statement::{Query, parse};
 pub use tables::Tables;
 pub use type_name::type_name;

@@ -12,7 +12,9 @@ use crate::error::{Error, READ_ONLY, Result, SYNTAX};
 /// How deep a query may be nested; the parser is recursive.
 const DEPTH_MAX: usize = 50;
 
-/// A statement that only reads.
+/// A statement that only reads, read from its text.
+pub struct Query(pub(crate) Reading);
+
 pub(crate) enum Reading {
     /// SELECT, VALUES, WITH, and EXPLAIN of them.
     Query(Box<Statement>),
@@ -25,19 +27,24 @@ pub(crate) enum Reading {
     Describe(ObjectName),
 }
 
-/// Reads the one statement in `sql`.
-pub(crate) fn parse(sql: &str) -> Result<Reading> {
+/// Reads the statements in `sql`, which are parted by semicolons.
+pub fn parse(sql: &str) -> Result<Vec<Query>> {
     let parser = DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).with_recursion_limit(DEPTH_MAX).build();
     let statements =
         parser.and_then(|mut parser| parser.parse_statements()).map_err(|error| diagnosis::of_syntax(error, sql))?;
-    let mut statements = statements.into_iter();
-    let Some(statement) = statements.next() else {
+    if statements.is_empty() {
         return Err(Error::new(SYNTAX, "there is no SQL statement").with_help("SELECT 1"));
-    };
-    if statements.next().is_some() {
+    }
+    statements.into_iter().map(|statement| classify(statement).map(Query)).collect()
+}
+
+/// Reads the one statement in `sql`.
+pub(crate) fn parse_one(sql: &str) -> Result<Query> {
+    let mut queries = parse(sql)?;
+    if queries.len() > 1 {
         return Err(Error::new(SYNTAX, "there is more than one SQL statement").with_help("one statement at a time"));
     }
-    classify(statement)
+    Ok(queries.remove(0))
 }
 
 fn classify(statement: Statement) -> Result<Reading> {

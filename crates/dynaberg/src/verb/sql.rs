@@ -1,4 +1,4 @@
-//! `dynaberg sql`: a query over the lake, and how fresh its answer is.
+//! `dynaberg sql`: queries over the lake, and how fresh their answers are.
 
 use std::time::Duration;
 
@@ -25,12 +25,14 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
     let lake = Aws::from_environment(ambient.clone()).await?.lake(catalog.as_ref()).await?;
     let engine = engine(lake, &ambient)?;
 
-    let started = system::stopwatch();
-    let answer = engine.query(&text).await.map_err(|error| query_failure(error, &text))?;
     let format = output::table_format_or_default(arguments.output);
-    output::write_batches(format, answer.schema.clone(), &answer.batches)?;
-    if format == TableFormat::Table {
-        output::line(footer(&answer, started.elapsed(), &ambient))?;
+    for query in query::parse(&text).map_err(|error| query_failure(error, &text))? {
+        let started = system::stopwatch();
+        let answer = engine.answer(query).await.map_err(|error| query_failure(error, &text))?;
+        output::write_batches(format, answer.schema.clone(), &answer.batches)?;
+        if format == TableFormat::Table {
+            output::line(footer(&answer, started.elapsed(), &ambient))?;
+        }
     }
     Ok(())
 }
