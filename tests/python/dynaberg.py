@@ -17,10 +17,10 @@ REGION = "us-east-1"
 
 
 class Dynaberg:
-    """`dynaberg dev` on free ports."""
+    """`dynaberg dev` on free ports; `within` is a command that runs it, as `env` would."""
 
-    def __init__(self, data_dir, pipelines=(), options=(), ports=(0, 0)):
-        command = [BINARY, "dev", *map(str, pipelines), "--data-dir", str(data_dir)]
+    def __init__(self, data_dir, pipelines=(), options=(), ports=(0, 0), within=()):
+        command = [*within, BINARY, "dev", *map(str, pipelines), "--data-dir", str(data_dir)]
         command += ["--port", str(ports[0]), "--console-port", str(ports[1]), *options]
         self.log = open(pathlib.Path(data_dir).parent / "dynaberg.log", "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
