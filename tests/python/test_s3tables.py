@@ -176,6 +176,6 @@ def test_a_tables_bucket_is_reached_by_name_only(s3tables, arn, aws):
 
 
 def test_operations_of_later_name_themselves(s3tables, arn):
-    with pytest.raises(ClientError, match="GetTableBucketMaintenanceConfiguration") as refused:
-        s3tables.get_table_bucket_maintenance_configuration(tableBucketARN=arn)
+    with pytest.raises(ClientError, match="GetTableBucketPolicy") as refused:
+        s3tables.get_table_bucket_policy(tableBucketARN=arn)
     assert refused.value.response["Error"]["Code"] == "MethodNotAllowedException"

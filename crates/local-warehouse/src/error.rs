@@ -1,4 +1,4 @@
-/// Why the warehouse cannot be opened.
+/// Why the warehouse cannot be opened, or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum WarehouseError {
     /// Another process serves this folder.
@@ -8,4 +8,6 @@ pub enum WarehouseError {
     Files(#[from] std::io::Error),
     #[error("open the warehouse's catalog")]
     Catalog(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("read or record the maintenance of the warehouse's tables")]
+    Maintenance(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

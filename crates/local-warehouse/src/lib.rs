@@ -7,6 +7,7 @@ mod catalog;
 mod error;
 mod iceberg_rest;
 mod local_store;
+mod maintenance;
 mod objects;
 mod rest;
 mod s3;
@@ -15,4 +16,8 @@ mod warehouse;
 
 pub use error::WarehouseError;
 pub use iceberg_rest::VendedCredentials;
+pub use maintenance::{
+    Compaction, CompactionStrategy, MaintainedTable, Maintenance, MaintenanceJob, MaintenanceOutcome,
+    SnapshotManagement, UnreferencedFileRemoval,
+};
 pub use warehouse::Warehouse;

@@ -1,9 +1,10 @@
 //! Amazon S3 Tables: restJson1 over the catalog.
 //!
-//! One file per noun of the API. What belongs to maintenance, policies, replication and metrics is refused by name.
+//! One file per noun of the API. What belongs to policies, replication and metrics is refused by name.
 
 mod create_table;
 mod error;
+mod maintenance;
 mod namespaces;
 mod paging;
 mod table_buckets;
@@ -75,6 +76,8 @@ fn route(call: &Call<'_>, method: &Method, segments: &[&str]) -> Answer {
         ["buckets", arn] if get => table_buckets::get(call, arn),
         ["buckets", arn] if delete => table_buckets::delete(call, arn),
         ["buckets", arn, "encryption"] if get => table_buckets::get_encryption(call, arn),
+        ["buckets", arn, "maintenance"] if get => maintenance::get_bucket(call, arn),
+        ["buckets", arn, "maintenance", r#type] if put => maintenance::put_bucket(call, arn, r#type),
         ["namespaces", arn] if put => namespaces::create(call, arn),
         ["namespaces", arn] if get => namespaces::list(call, arn),
         ["namespaces", arn, namespace] if get => namespaces::get(call, arn, namespace),
@@ -90,6 +93,13 @@ fn route(call: &Call<'_>, method: &Method, segments: &[&str]) -> Answer {
         }
         ["tables", arn, namespace, name, "metadata-location"] if put => {
             tables::update_metadata_location(call, arn, namespace, name)
+        }
+        ["tables", arn, namespace, name, "maintenance"] if get => maintenance::get(call, arn, namespace, name),
+        ["tables", arn, namespace, name, "maintenance", r#type] if put => {
+            maintenance::put(call, arn, namespace, name, r#type)
+        }
+        ["tables", arn, namespace, name, "maintenance-job-status"] if get => {
+            maintenance::job_status(call, arn, namespace, name)
         }
         ["tag", arn] if get => tags::list(call, arn),
         ["tag", arn] if post => tags::tag(call, arn),

@@ -8,6 +8,7 @@ use object_store::ObjectStore;
 use crate::catalog::Catalog;
 use crate::iceberg_rest::{IcebergRest, VendedCredentials};
 use crate::local_store::LocalStore;
+use crate::maintenance::Maintenance;
 use crate::objects::ObjectFiles;
 use crate::s3::S3;
 use crate::s3_tables::S3Tables;
@@ -59,6 +60,11 @@ impl Warehouse {
     /// `vended` credentials where they ask for some.
     pub fn iceberg_rest(&self, s3_endpoint: &str, vended: Option<VendedCredentials>) -> Arc<dyn RestService> {
         Arc::new(IcebergRest::new(self.catalog.clone(), s3_endpoint, vended))
+    }
+
+    /// What the tables' maintenance is to do, for whoever runs it.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(self.catalog.clone())
     }
 
     /// The objects of a bucket without a socket in between: the same files that [`Warehouse::s3`] serves.

@@ -8,6 +8,7 @@ mod commits;
 mod create_table;
 mod hostile_keys;
 mod in_process;
+mod maintenance;
 mod restart;
 mod s3;
 mod s3_listing;

@@ -199,10 +199,6 @@ async fn operations_of_later_are_refused_by_name() {
     let served = served().await;
     create_orders(&served).await;
     for (method, target, name) in [
-        ("PUT", "/tables/{ARN}/sales/orders/maintenance/icebergCompaction", "PutTableMaintenanceConfiguration"),
-        ("GET", "/tables/{ARN}/sales/orders/maintenance", "GetTableMaintenanceConfiguration"),
-        ("GET", "/tables/{ARN}/sales/orders/maintenance-job-status", "GetTableMaintenanceJobStatus"),
-        ("PUT", "/buckets/{ARN}/maintenance/icebergUnreferencedFileRemoval", "PutTableBucketMaintenanceConfiguration"),
         ("GET", "/buckets/{ARN}/policy", "GetTableBucketPolicy"),
         ("PUT", "/buckets/{ARN}/encryption", "PutTableBucketEncryption"),
         ("DELETE", "/tables/{ARN}/sales/orders/policy", "DeleteTablePolicy"),

@@ -7,8 +7,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::error::Result;
 
-/// Layout 1. A change of layout adds a step that begins at `PRAGMA user_version`.
-const SCHEMA: &str = "
+/// What leads from each layout to the next; `PRAGMA user_version` counts the steps that a folder has taken.
+const STEPS: [&str; 2] = [TABLES, MAINTENANCE];
+
+const TABLES: &str = "
 CREATE TABLE table_bucket (
     id TEXT PRIMARY KEY,
     account TEXT NOT NULL,
@@ -42,7 +44,34 @@ CREATE TABLE iceberg_table (
     tags TEXT NOT NULL,
     UNIQUE (namespace_id, name)
 ) STRICT;
-PRAGMA user_version = 1;
+";
+
+const MAINTENANCE: &str = "
+CREATE TABLE compaction (
+    table_id TEXT PRIMARY KEY REFERENCES iceberg_table (id) ON DELETE CASCADE,
+    is_enabled INTEGER NOT NULL,
+    target_file_size_mb INTEGER NOT NULL,
+    strategy TEXT NOT NULL
+) STRICT;
+CREATE TABLE snapshot_management (
+    table_id TEXT PRIMARY KEY REFERENCES iceberg_table (id) ON DELETE CASCADE,
+    is_enabled INTEGER NOT NULL,
+    min_snapshots_to_keep INTEGER NOT NULL,
+    max_snapshot_age_hours INTEGER NOT NULL
+) STRICT;
+CREATE TABLE unreferenced_file_removal (
+    bucket_id TEXT PRIMARY KEY REFERENCES table_bucket (id) ON DELETE CASCADE,
+    is_enabled INTEGER NOT NULL,
+    unreferenced_days INTEGER NOT NULL,
+    non_current_days INTEGER NOT NULL
+) STRICT;
+CREATE TABLE maintenance_run (
+    table_id TEXT NOT NULL REFERENCES iceberg_table (id) ON DELETE CASCADE,
+    job TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    failure TEXT,
+    PRIMARY KEY (table_id, job)
+) STRICT;
 ";
 
 /// Two connections to one database: readers do not wait for a writer's sync.
@@ -59,9 +88,9 @@ impl CatalogStore {
         // A commit that was answered survives a power cut.
         writer.pragma_update(None, "synchronous", "FULL")?;
         writer.pragma_update(None, "foreign_keys", "ON")?;
-        let version: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            writer.execute_batch(&format!("BEGIN; {SCHEMA} COMMIT;"))?;
+        let taken: usize = writer.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        for (number, step) in STEPS.iter().enumerate().skip(taken) {
+            writer.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {}; COMMIT;", number + 1))?;
         }
         let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
@@ -83,4 +112,24 @@ impl CatalogStore {
 
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_an_older_layout_takes_the_steps_it_lacks_and_keeps_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&format!("{TABLES} PRAGMA user_version = 1;")).unwrap();
+        old.execute("INSERT INTO table_bucket VALUES ('id', 'account', 'region', 'lake', 1, '{}')", []).unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let store = CatalogStore::open(&path).unwrap();
+            let one = "SELECT count(*) FROM table_bucket LEFT JOIN unreferenced_file_removal ON bucket_id = id";
+            assert_eq!(store.read(|db| Ok(db.query_row(one, [], |row| row.get::<_, i64>(0))?)).unwrap(), 1);
+        }
+    }
 }

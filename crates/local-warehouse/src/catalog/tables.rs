@@ -256,8 +256,16 @@ pub(super) fn check_version(table: &Table, version_token: Option<&str>) -> Resul
     }
 }
 
-fn existing(db: &Connection, bucket: &TableBucketArn, name: &TableName) -> Result<Table> {
+pub(super) fn existing(db: &Connection, bucket: &TableBucketArn, name: &TableName) -> Result<Table> {
     find(db, bucket, name)?.ok_or_else(|| CatalogError::NotFound(Entity::Table, name.to_string()))
+}
+
+/// The tables of all buckets that have a schema.
+pub(super) fn with_metadata(db: &Connection) -> Result<Vec<Table>> {
+    let mut statement =
+        db.prepare_cached(&format!("{SELECT} WHERE t.metadata_location IS NOT NULL ORDER BY b.name, n.name, t.name"))?;
+    let tables = statement.query_map([], from_row)?.collect::<rusqlite::Result<_>>()?;
+    Ok(tables)
 }
 
 /// Fails unless the namespace exists and has no table of that name.

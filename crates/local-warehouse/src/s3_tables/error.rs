@@ -60,14 +60,11 @@ fn operation(method: &Method, segments: &[&str]) -> Option<Cow<'static, str>> {
     };
     let noun = match segments {
         ["buckets", _, "encryption"] => "TableBucketEncryption",
-        ["buckets", _, "maintenance", ..] => "TableBucketMaintenanceConfiguration",
         ["buckets", _, "metrics"] => "TableBucketMetricsConfiguration",
         ["buckets", _, "policy"] => "TableBucketPolicy",
         ["buckets", _, "logging"] => "TableBucketLogging",
         ["buckets", _, "storage-class"] => "TableBucketStorageClass",
         ["table-bucket-replication"] => "TableBucketReplication",
-        ["tables", _, _, _, "maintenance", ..] => "TableMaintenanceConfiguration",
-        ["tables", _, _, _, "maintenance-job-status"] => "TableMaintenanceJobStatus",
         ["tables", _, _, _, "policy"] => "TablePolicy",
         ["tables", _, _, _, "storage-class"] => "TableStorageClass",
         ["table-replication"] => "TableReplication",

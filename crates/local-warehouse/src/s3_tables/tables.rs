@@ -118,7 +118,7 @@ fn find(call: &Call<'_>, arn: &str, namespace: &str, name: &str) -> Result<Table
     Ok(call.catalog.table(&TableBucketArn::parse(arn)?, &table_name(namespace, name)?)?)
 }
 
-fn table_name(namespace: &str, name: &str) -> Result<TableName, AwsError> {
+pub(super) fn table_name(namespace: &str, name: &str) -> Result<TableName, AwsError> {
     refuse_placeholder(namespace)?;
     refuse_placeholder(name)?;
     Ok(TableName { namespace: namespace.to_owned(), name: name.to_owned() })
