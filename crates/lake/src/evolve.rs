@@ -1,4 +1,16 @@
-//! Columns of a table: Arrow types as Iceberg types, and optional columns added at the end.
+//! Columns of a table: Arrow types as Iceberg types, optional columns added at the end, and every legal change.
+//!
+//! `change` says which changes are legal, `pins` what of a table hangs on a column, `edits` makes them, `commit` sends
+//! them; `history` tells schemas apart, `text` writes types.
+
+mod change;
+mod commit;
+mod edits;
+mod history;
+mod pins;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +18,16 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, Field, Fields, Schema as ArrowSchema, TimeUnit};
 use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 use iceberg::table::Table;
-use iceberg::{TableRequirement, TableUpdate};
 
 use crate::backoff::Backoff;
 use crate::catalog::{Catalog, CommitRequest, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::table_writer::ColumnAddition;
+
+pub use crate::evolve::change::SchemaChange;
+pub use crate::evolve::commit::{change_schema, changed_schema};
+pub use crate::evolve::history::{Difference, SchemaVersion, differences, schema_history};
+pub use crate::evolve::text::parse_type;
 
 const ATTEMPTS_MAX: u32 = 20;
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
@@ -74,33 +90,13 @@ fn addition(table: &Table, columns: &[ColumnAddition]) -> Result<Option<CommitRe
     let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(schema.identifier_field_ids()).build();
     let schema =
         schema.map_err(|error| Error::from_iceberg(format!("add columns to table {}", table.identifier()), error))?;
-    let requirements = vec![
-        TableRequirement::UuidMatch { uuid: metadata.uuid() },
-        TableRequirement::CurrentSchemaIdMatch { current_schema_id: metadata.current_schema_id() },
-        TableRequirement::LastAssignedFieldIdMatch { last_assigned_field_id: metadata.last_column_id() },
-    ];
-    // -1 is the schema that was just added.
-    let updates = vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: -1 }];
-    Ok(Some(CommitRequest::new(table, requirements, updates)?))
+    Ok(Some(commit::request(table, &schema)?))
 }
 
 /// Whether a column of type `existing` is one of `data_type`, but for the ids in it.
 fn is_same_type(existing: &Type, data_type: &DataType) -> Result<bool> {
     let wanted = FieldIds { last: 0 }.iceberg_type(data_type)?;
-    Ok(shape(existing) == shape(&wanted))
-}
-
-/// A type without its field ids, as text.
-fn shape(of: &Type) -> String {
-    match of {
-        Type::Primitive(primitive) => primitive.to_string(),
-        Type::Struct(of) => {
-            let fields = of.fields().iter().map(|field| format!("{}: {}", field.name, shape(&field.field_type)));
-            format!("struct<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-        Type::List(of) => format!("list<{}>", shape(&of.element_field.field_type)),
-        Type::Map(of) => format!("map<{}, {}>", shape(&of.key_field.field_type), shape(&of.value_field.field_type)),
-    }
+    Ok(text::of(existing) == text::of(&wanted))
 }
 
 /// Gives out field ids above `last`.

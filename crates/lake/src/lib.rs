@@ -19,7 +19,10 @@ mod test_table;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use error::{Error, ErrorKind, Result};
-pub use evolve::schema_from_arrow;
+pub use evolve::{
+    Difference, SchemaChange, SchemaVersion, change_schema, changed_schema, differences, parse_type, schema_from_arrow,
+    schema_history,
+};
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use lake::{ColumnAddition, ErrorKind};
+use lake::{ColumnAddition, ErrorKind, SchemaChange, change_schema, changed_schema, parse_type, schema_history};
 
 use crate::support::memory_catalog::Fault;
 use crate::support::world::{World, rows_of, upserts};
@@ -74,4 +74,66 @@ async fn a_table_that_does_not_exist_is_not_found() {
     let nowhere = iceberg::TableIdent::from_strs(["shop", "nowhere"]).unwrap();
     assert_eq!(world.catalog.load_table(&nowhere).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(world.catalog.list_namespaces().await.unwrap().len(), 1);
+}
+
+fn rename(path: &str, to: &str) -> SchemaChange {
+    SchemaChange::Rename { path: path.to_owned(), to: to.to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_is_changed_once_whatever_the_catalog_answers() {
+    use Fault::*;
+    let scripts: [&[Fault]; 6] =
+        [&[], &[Reject409], &[FailAfterWrite503], &[Hold], &[Hold, Reset], &[NotSent, Unreadable]];
+    for faults in scripts {
+        let world = World::changelog().await;
+        world.double.script(faults.iter().copied());
+        // The second one would fail if the first were made again.
+        let changes = [
+            rename("n", "amount"),
+            SchemaChange::Add { path: "n".to_owned(), field_type: parse_type("string").unwrap() },
+        ];
+        let table = change_schema(&world.catalog, &world.table, &changes).await.unwrap();
+        world.double.release();
+        let names = |table: &iceberg::table::Table| {
+            let fields = table.metadata().current_schema().as_struct().fields().iter();
+            fields.map(|field| (field.id, field.name.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&table), [(1, "id".into()), (2, "amount".into()), (3, "n".into())], "{faults:?}");
+        assert_eq!(names(&world.load().await), names(&table), "{faults:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pipeline_writes_its_rows_by_stays_as_it_is() {
+    let world = World::mirror().await;
+    let mut writer = world.writer("a").await;
+    let drop = |path: &str| [SchemaChange::Drop { path: path.to_owned() }];
+    // Nobody writes the table yet.
+    assert!(changed_schema(&world.load().await, &drop("id")).is_ok());
+    writer.take_over().await.unwrap();
+    writer.commit(upserts(&[("x", 1)]), None, "one").await.unwrap();
+    let optional = SchemaChange::MakeOptional { path: "id".to_owned() };
+    for change in [&drop("id")[0], &rename("id", "key"), &optional] {
+        let error = changed_schema(&world.load().await, std::slice::from_ref(change)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("pipeline orders"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_tells_each_schema_from_the_one_before() {
+    let world = World::changelog().await;
+    let mut writer = world.writer("a").await;
+    writer.take_over().await.unwrap();
+    writer.commit(upserts(&[("x", 1)]), None, "one").await.unwrap();
+    change_schema(&world.catalog, &world.table, &[rename("n", "amount")]).await.unwrap();
+    let history = schema_history(world.load().await.metadata());
+    let shown: Vec<Vec<String>> = history
+        .iter()
+        .map(|version| version.differences.iter().map(|difference| difference.to_string()).collect())
+        .collect();
+    assert_eq!(shown, [vec!["+ id string, required", "+ n long"], vec!["~ n → amount"]]);
+    assert!(history[0].first_snapshot_ms.is_some() && history[1].first_snapshot_ms.is_none());
+    assert_eq!(history.iter().map(|version| version.is_current).collect::<Vec<_>>(), [false, true]);
 }
