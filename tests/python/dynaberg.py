@@ -138,10 +138,10 @@ def rows_of(records, key):
     return rows
 
 
-def read_pyiceberg(dynaberg, table, warehouse):
+def pyiceberg_catalog(dynaberg, warehouse):
     from pyiceberg.catalog import load_catalog
 
-    catalog = load_catalog(
+    return load_catalog(
         "lake",
         **{
             "type": "rest",
@@ -159,7 +159,10 @@ def read_pyiceberg(dynaberg, table, warehouse):
             "s3.region": REGION,
         },
     )
-    return catalog.load_table(table).scan().to_arrow().to_pylist()
+
+
+def read_pyiceberg(dynaberg, table, warehouse):
+    return pyiceberg_catalog(dynaberg, warehouse).load_table(table).scan().to_arrow().to_pylist()
 
 
 def duckdb_connection(dynaberg):

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::parse_duration;
 
@@ -31,6 +31,8 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// Query the lake.
     Sql(SqlArgs),
+    /// Show the schemas that a table had, or change its schema.
+    Schema(SchemaArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
     /// Wait until everything written to the sources before this call is committed.
@@ -123,6 +125,43 @@ pub struct SqlArgs {
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<TableFormat>,
+}
+
+#[derive(Args)]
+pub struct SchemaArgs {
+    /// NAMESPACE.TABLE.
+    pub table: String,
+    #[command(flatten)]
+    pub changes: SchemaChangeArgs,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+/// All of them are made in one commit, or none. Names are those of before; new columns come last.
+#[derive(Args)]
+#[command(group(ArgGroup::new("change").multiple(true)))]
+pub struct SchemaChangeArgs {
+    /// Add a column, empty in the rows there are: NAME:TYPE, or PLACE.NAME:TYPE within a struct.
+    #[arg(long, value_name = "NAME:TYPE", group = "change")]
+    pub add: Vec<String>,
+    /// Rename a column: NAME=NEW. Its values stay.
+    #[arg(long, value_name = "NAME=NEW", group = "change")]
+    pub rename: Vec<String>,
+    /// Widen int to long, float to double, a decimal to more digits: NAME:TYPE.
+    #[arg(long, value_name = "NAME:TYPE", group = "change")]
+    pub widen: Vec<String>,
+    /// Let a required column be null.
+    #[arg(long, value_name = "NAME", group = "change")]
+    pub optional: Vec<String>,
+    /// Drop a column. A column added under its name later is another one.
+    #[arg(long, value_name = "NAME", group = "change")]
+    pub drop: Vec<String>,
+    /// Show what would change, and change nothing.
+    #[arg(long, requires = "change")]
+    pub plan: bool,
 }
 
 #[derive(Args)]

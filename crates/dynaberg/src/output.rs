@@ -37,6 +37,17 @@ pub fn line(text: impl std::fmt::Display) -> Outcome {
     writeln!(std::io::stdout().lock(), "{text}").or_else(ignore_closed_pipe)
 }
 
+/// Writes one JSON document.
+pub fn json(document: &impl serde::Serialize) -> Outcome {
+    let text = serde_json::to_string_pretty(document).map_err(|error| Failure::caused_by(Exit::Other, &error))?;
+    line(text)
+}
+
+/// `2026-11-22T12:04:31.22Z`.
+pub fn timestamp(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
+}
+
 fn write_json(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
     let mut writer = arrow::json::WriterBuilder::new()
         .with_explicit_nulls(true)

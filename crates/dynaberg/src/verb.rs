@@ -4,6 +4,7 @@ pub mod demo;
 pub mod dev;
 pub mod replay;
 pub mod run;
+pub mod schema;
 pub mod sql;
 pub mod status;
 pub mod wait;
