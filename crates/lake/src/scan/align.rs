@@ -90,6 +90,10 @@ fn align(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
             let aligned = ListArray::try_new(element.clone(), list.offsets().clone(), values, list.nulls().cloned())?;
             Ok(Arc::new(aligned))
         }
+        // As other writers have lists. Casting their elements as well would match fields by place, not by id.
+        (DataType::LargeList(element) | DataType::FixedSizeList(element, _), DataType::List(_)) => {
+            align(&cast(array, &DataType::List(element.clone()))?, to)
+        }
         (DataType::Map(..), DataType::Map(entries, ordered)) => {
             Ok(Arc::new(align_map(array.as_map(), entries, *ordered)?))
         }
@@ -122,4 +126,38 @@ fn align_map(array: &MapArray, entries: &FieldRef, ordered: bool) -> Result<MapA
     let value = align(array.values(), fields[1].data_type())?;
     let aligned = StructArray::try_new(fields.clone(), vec![key, value], array.entries().nulls().cloned())?;
     MapArray::try_new(entries.clone(), array.offsets().clone(), aligned, array.nulls().cloned(), ordered)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, Int64Array, LargeListArray, StringArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::Field;
+    use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+
+    use super::*;
+
+    fn field(id: i32, name: &str, data_type: DataType) -> FieldRef {
+        let id = (PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string());
+        Arc::new(Field::new(name, data_type, true).with_metadata([id].into()))
+    }
+
+    #[test]
+    fn the_elements_of_a_large_list_are_matched_by_id_too() {
+        let before = Fields::from(vec![field(1, "a", DataType::Int32), field(2, "b", DataType::Utf8)]);
+        let rows: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(vec![7])), Arc::new(StringArray::from(vec!["x"]))];
+        let rows = StructArray::new(before.clone(), rows, None);
+        let element = field(10, "element", DataType::Struct(before));
+        let list = LargeListArray::new(element, OffsetBuffer::new(vec![0, 1].into()), Arc::new(rows), None);
+
+        // `b` is dropped, `a` widened and renamed to it, `c` is new.
+        let after = Fields::from(vec![field(3, "c", DataType::Utf8), field(1, "b", DataType::Int64)]);
+        let to = DataType::List(field(10, "element", DataType::Struct(after)));
+        let aligned = align(&(Arc::new(list) as ArrayRef), &to).unwrap();
+        assert_eq!(aligned.data_type(), &to);
+        let rows = aligned.as_list::<i32>().value(0);
+        let rows = rows.as_struct();
+        assert_eq!(rows.column(0).null_count(), 1);
+        assert_eq!(rows.column(1).as_any().downcast_ref::<Int64Array>().unwrap().values(), &[7]);
+    }
 }

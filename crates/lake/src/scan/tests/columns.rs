@@ -143,3 +143,22 @@ fn nested_columns(table: &TestTable, values: Vec<ArrayRef>) -> Vec<ArrayRef> {
         Arc::new(MapArray::new(entries.clone(), one(), pairs, None, false)),
     ]
 }
+
+#[tokio::test]
+async fn a_field_added_inside_of_nested_values_is_null_in_old_files() {
+    let mut table = TestTable::new(nested(|base| vec![column(base, "a", PrimitiveType::Int)]));
+    let columns = nested_columns(&table, vec![Arc::new(Int32Array::from(vec![1]))]);
+    table.append(columns).await;
+    table.evolve(nested(|base| vec![column(base, "a", PrimitiveType::Long), string(base + 1, "b")])).await;
+    let columns = nested_columns(&table, vec![longs([2]), strings(["x"])]);
+    table.append(columns).await;
+    for field in ["s['b']", "l[1]['b']", "m['k']['b']"] {
+        assert_eq!(table.query(&format!("SELECT {field} FROM t ORDER BY s['a']")).await, ["null", "x"], "{field}");
+        assert_eq!(table.query(&format!("SELECT s['a'] FROM t WHERE {field} IS NULL")).await, ["1"], "{field}");
+        assert_eq!(table.query(&format!("SELECT s['a'] FROM t WHERE {field} = 'x'")).await, ["2"], "{field}");
+    }
+    for field in ["s['a']", "l[1]['a']", "m['k']['a']"] {
+        assert_eq!(table.query(&format!("SELECT {field} FROM t WHERE {field} > 1")).await, ["2"], "{field}");
+        assert_eq!(table.query(&format!("SELECT {field} FROM t WHERE {field} < 2")).await, ["1"], "{field}");
+    }
+}
