@@ -31,6 +31,8 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// Query the lake.
     Sql(SqlArgs),
+    /// Show the tables of the lake: rows, files, deletes, snapshots.
+    Tables(TablesArgs),
     /// Show the schemas that a table had, or change its schema.
     Schema(SchemaArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
@@ -125,6 +127,38 @@ pub struct SqlArgs {
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<TableFormat>,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct TablesArgs {
+    #[command(subcommand)]
+    pub verb: Option<TablesVerb>,
+    #[command(flatten)]
+    pub list: TablesListArgs,
+}
+
+#[derive(Args)]
+pub struct TablesListArgs {
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Subcommand)]
+pub enum TablesVerb {
+    /// Show one table in full: files by size, deletes, snapshots, schema, properties, and which engines can read it.
+    Show(TablesShowArgs),
+}
+
+#[derive(Args)]
+pub struct TablesShowArgs {
+    /// NAMESPACE.TABLE.
+    pub table: String,
+    #[command(flatten)]
+    pub common: TablesListArgs,
 }
 
 #[derive(Args)]

@@ -53,6 +53,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Demo(arguments) => verb::demo::run(arguments).await,
         Verb::Replay(arguments) => verb::replay::run(arguments).await,
         Verb::Sql(arguments) => verb::sql::run(arguments).await,
+        Verb::Tables(arguments) => verb::tables::run(arguments).await,
         Verb::Schema(arguments) => verb::schema::run(arguments).await,
         Verb::Status(arguments) => verb::status::run(arguments).await,
         Verb::Wait(arguments) => verb::wait::run(arguments).await,

@@ -48,6 +48,42 @@ pub fn timestamp(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
 }
 
+/// Writes rows beneath their header, each column as wide as its widest value. A short row may be as long as it likes.
+pub fn columns(header: &[&str], rows: &[Vec<String>]) -> Outcome {
+    let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+    let whole = || std::iter::once(&header).chain(rows.iter().filter(|row| row.len() == header.len()));
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| whole().map(|row| row[column].chars().count()).max().unwrap_or_default())
+        .collect();
+    for row in std::iter::once(&header).chain(rows) {
+        let cells = row.iter().zip(&widths).enumerate();
+        // Names to the left, numbers to the right.
+        let cells = cells.map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// `512 B`, `14.2 KB`, `3.0 GB`, in powers of 1,024.
+pub fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if size < 1024.0 {
+            return if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TB")
+}
+
+/// `12.5 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 fn write_json(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
     let mut writer = arrow::json::WriterBuilder::new()
         .with_explicit_nulls(true)

@@ -7,6 +7,7 @@ pub mod run;
 pub mod schema;
 pub mod sql;
 pub mod status;
+pub mod tables;
 pub mod wait;
 
 mod interrupt;

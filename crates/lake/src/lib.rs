@@ -4,6 +4,7 @@ mod backoff;
 mod catalog;
 mod column_bounds;
 mod commit;
+mod contents;
 mod data_file;
 mod error;
 mod evolve;
@@ -18,6 +19,7 @@ mod table_writer;
 mod test_table;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
+pub use contents::{Reader, TableContents, Verdict, readers};
 pub use error::{Error, ErrorKind, Result};
 pub use evolve::{
     Difference, SchemaChange, SchemaVersion, change_schema, changed_schema, differences, parse_type, schema_from_arrow,
