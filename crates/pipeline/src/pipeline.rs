@@ -41,17 +41,17 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                () = batch.is_due(&self.delivery) => batch = self.commit(batch).await?,
+                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut decoder).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, &mut decoder, &mut batch).await?;
                     if batch.is_full(&self.delivery) {
-                        batch = self.commit(batch).await?;
+                        batch = self.commit(batch, &mut decoder).await?;
                     }
                 }
             }
         }
-        self.commit(batch).await?;
+        self.commit(batch, &mut decoder).await?;
         Ok(())
     }
 
@@ -86,14 +86,19 @@ impl Pipeline {
     }
 
     /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
-    async fn commit(&mut self, batch: Batch) -> Result<Batch> {
+    async fn commit(&mut self, batch: Batch, decoder: &mut Decoder) -> Result<Batch> {
         if batch.is_empty() {
             return Ok(batch);
         }
         self.dead_letters.send(&batch.rejected).await?;
         let shape = self.sink.shape();
+        let schema = shape.schema.clone();
         let transformed = compute(|| transform(shape, batch.changes));
         self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
+        if self.sink.shape().schema != schema {
+            info!("somebody changed the table's columns");
+            *decoder = Decoder::new(self.sink.shape())?;
+        }
 
         let rejected = batch.rejected.len() as u64;
         self.accounts.update(|account| {

@@ -29,6 +29,7 @@ pub trait Sink: Send {
 
     /// Makes `changes` and the checkpoint `to` visible in one snapshot, or neither. `Fenced` if the table's checkpoint
     /// is no longer `from`.
+    /// The shape may be another afterwards: that of the table, if somebody changed its columns.
     /// Whoever reads the table is told that everything before `complete_up_to` is in it.
     async fn commit(
         &mut self,

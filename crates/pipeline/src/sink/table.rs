@@ -84,7 +84,13 @@ impl Sink for TableSink {
             })
             .collect();
         self.writer.add_columns(&additions).await.map_err(|error| lake_error(error, &self.table))?;
-        self.shape = shape(&self.writer, &self.options);
+        let grown = shape(&self.writer, &self.options);
+        if !is_grown_from(&grown.schema, &self.shape.schema) {
+            // What is decoded already is of the old columns: it is read again.
+            let message = format!("add columns to table {}, whose columns somebody changed", self.table);
+            return Err(Error::new(ErrorKind::Transient, message));
+        }
+        self.shape = grown;
         Ok(())
     }
 
@@ -104,12 +110,20 @@ impl Sink for TableSink {
         let outcome = self.writer.commit(changes, from.as_deref(), to).await;
         outcome.map_err(|error| lake_error(error, &self.table))?;
         timer.stop();
+        if self.writer.schema() != self.shape.schema {
+            self.shape = shape(&self.writer, &self.options);
+        }
         Ok(())
     }
 }
 
 fn shape(writer: &TableWriter, options: &TableOptions) -> TableShape {
     TableShape::from_table(writer.schema(), options.key_attributes.clone(), options.mode, options.evolve)
+}
+
+/// Whether `after` is `before` with columns added at the end.
+fn is_grown_from(after: &SchemaRef, before: &SchemaRef) -> bool {
+    after.fields().len() >= before.fields().len() && before.fields().iter().zip(after.fields()).all(|(a, b)| a == b)
 }
 
 /// The columns of the key attributes.
