@@ -200,6 +200,7 @@ def test_an_illegal_change_is_refused_with_its_reason_and_changes_nothing(lake):
         done = lake.schema(*arguments, check=False)
         assert done.returncode == exit_code, done.stderr
         assert reason in done.stderr, done.stderr
+        assert "Try: " in done.stderr or "--help" in done.stderr, done.stderr
     history = json.loads(lake.schema().stdout)
     assert len(history["schemas"]) == 1
 

@@ -82,11 +82,14 @@ def test_an_empty_table_bucket_has_no_lines(tmp_path):
     try:
         arn = running.client("s3tables").create_table_bucket(name="lake")["arn"]
         assert tables(running) == []
+        assert running.run("tables", "--output", "table").stdout.split()[0] == "table"
         s3tables = running.client("s3tables")
         s3tables.create_namespace(tableBucketARN=arn, namespace=["shop"])
         schema = {"iceberg": {"schema": {"fields": COLUMNS}}}
         s3tables.create_table(tableBucketARN=arn, namespace="shop", name="orders", format="ICEBERG", metadata=schema)
-        (line,) = tables(running)
+        s3tables.create_table(tableBucketARN=arn, namespace="shop", name="bare", format="ICEBERG")
+        bare, line = tables(running)
+        assert bare == {"table": "shop.bare", "error": "no schema yet, or dropped meanwhile"}
         assert (line["rows"], line["files"], line["snapshots"], line["last_commit_at"]) == (0, 0, 0, None)
     finally:
         running.stop()

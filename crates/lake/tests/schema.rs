@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
-use lake::{ColumnAddition, ErrorKind, SchemaChange, change_schema, changed_schema, parse_type, schema_history};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::prelude::SessionContext;
+use iceberg::spec::PrimitiveType;
+use lake::{
+    ColumnAddition, ErrorKind, LakeTable, RowChanges, ScanCache, SchemaChange, change_schema, changed_schema,
+    parse_type, schema_history,
+};
 
 use crate::support::memory_catalog::Fault;
 use crate::support::world::{World, rows_of, upserts};
@@ -80,6 +86,10 @@ fn rename(path: &str, to: &str) -> SchemaChange {
     SchemaChange::Rename { path: path.to_owned(), to: to.to_owned() }
 }
 
+fn add(path: &str, field_type: &str) -> SchemaChange {
+    SchemaChange::Add { path: path.to_owned(), field_type: parse_type(field_type).unwrap() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_schema_is_changed_once_whatever_the_catalog_answers() {
     use Fault::*;
@@ -89,10 +99,7 @@ async fn a_schema_is_changed_once_whatever_the_catalog_answers() {
         let world = World::changelog().await;
         world.double.script(faults.iter().copied());
         // The second one would fail if the first were made again.
-        let changes = [
-            rename("n", "amount"),
-            SchemaChange::Add { path: "n".to_owned(), field_type: parse_type("string").unwrap() },
-        ];
+        let changes = [rename("n", "amount"), add("n", "string")];
         let table = change_schema(&world.catalog, &world.table, &changes).await.unwrap();
         world.double.release();
         let names = |table: &iceberg::table::Table| {
@@ -136,4 +143,52 @@ async fn the_history_tells_each_schema_from_the_one_before() {
     assert_eq!(shown, [vec!["+ id string, required", "+ n long"], vec!["~ n → amount"]]);
     assert!(history[0].first_snapshot_ms.is_some() && history[1].first_snapshot_ms.is_none());
     assert_eq!(history.iter().map(|version| version.is_current).collect::<Vec<_>>(), [false, true]);
+}
+
+/// One row with `small` in the type that a writer has it in.
+fn small(id: usize, value: ArrayRef) -> RowChanges {
+    let fields = vec![Field::new("id", DataType::Utf8, false), Field::new("small", value.data_type().clone(), true)];
+    let ids: ArrayRef = Arc::new(StringArray::from(vec![id.to_string()]));
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![ids, value]).unwrap();
+    RowChanges { upserts: vec![rows], deletes: Vec::new() }
+}
+
+/// The writer goes on, at first with rows of the old type, and merges manifests of before and after.
+#[tokio::test(start_paused = true)]
+async fn manifests_merged_after_a_widening_still_match_predicates() {
+    let world = World::changelog().await;
+    change_schema(&world.catalog, &world.table, &[add("small", "int")]).await.unwrap();
+    let mut writer = world.writer("a").await;
+    writer.take_over().await.unwrap();
+    let (before, after) = (40_usize, 80_usize);
+    for id in 0..after {
+        if id == before {
+            let widen = SchemaChange::Widen { path: "small".to_owned(), to: PrimitiveType::Long };
+            change_schema(&world.catalog, &world.table, &[widen]).await.unwrap();
+        }
+        let value: ArrayRef = match id <= before + 2 {
+            true => Arc::new(Int32Array::from(vec![id as i32])),
+            false => Arc::new(Int64Array::from(vec![(1 << 40) + id as i64])),
+        };
+        let (from, to) = (id.checked_sub(1).map(|id| id.to_string()), id.to_string());
+        writer.commit(small(id, value), from.as_deref(), to.as_str()).await.unwrap();
+    }
+    let table = world.load().await;
+    let snapshot = table.metadata().current_snapshot().unwrap();
+    let manifests = table.manifest_list_reader(snapshot).load().await.unwrap();
+    assert!(manifests.entries().len() < after / 2, "no manifests were merged");
+
+    let context = SessionContext::new();
+    let lake = LakeTable::load(&world.catalog, &world.table, Arc::new(ScanCache::new())).await.unwrap();
+    context.register_table("t", Arc::new(lake)).unwrap();
+    for (predicate, expected) in [
+        ("small < 5", 5),
+        ("small >= 40 AND small < 1000", 3),
+        ("small > 1000", after - before - 3),
+        ("small = 1099511627776 + 75", 1),
+        ("small IS NULL", 0),
+    ] {
+        let frame = context.sql(&format!("SELECT id FROM t WHERE {predicate}")).await.unwrap();
+        assert_eq!(frame.count().await.unwrap(), expected, "{predicate}");
+    }
 }

@@ -25,15 +25,25 @@ pub async fn run(arguments: SchemaArgs) -> Outcome {
     }
 
     let (schema_id, after) = match arguments.changes.plan {
-        true => (None, lake::changed_schema(&before, &changes)?),
+        true => (None, lake::changed_schema(&before, &changes).map_err(|error| refused(error, &name))?),
         false => {
-            let changed = lake::change_schema(&lake, &name, &changes).await?;
+            let changed = lake::change_schema(&lake, &name, &changes).await;
+            let changed = changed.map_err(|error| refused(error, &name))?;
             let schema = changed.metadata().current_schema();
             (Some(schema.schema_id()), schema.as_ref().clone())
         }
     };
     let differences = lake::differences(Some(before.metadata().current_schema()), &after);
     show_change(format, &name, schema_id, &differences)
+}
+
+fn refused(error: lake::Error, name: &TableIdent) -> Failure {
+    let is_illegal = error.kind() == lake::ErrorKind::Refused;
+    let failure = Failure::from(error);
+    match is_illegal {
+        true => failure.advise(format!("dynaberg schema {name}, for the columns as they are")),
+        false => failure,
+    }
 }
 
 /// A `TABLE` argument.
@@ -105,7 +115,7 @@ fn show_history(format: Format, name: &TableIdent, versions: &[SchemaVersion]) -
     }
     output::line(name)?;
     for version in versions {
-        let since = version.first_snapshot_ms.map_or("no snapshot kept".to_owned(), timestamp);
+        let since = version.first_snapshot_ms.map_or("no snapshot".to_owned(), timestamp);
         let current = if version.is_current { " · current" } else { "" };
         output::line(format_args!("schema {} · {since}{current}", version.schema_id))?;
         show_differences(&version.differences)?;

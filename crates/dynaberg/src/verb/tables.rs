@@ -77,7 +77,7 @@ async fn find(lake: &Catalog, name: &TableIdent) -> Result<Found, lake::Error> {
 fn json_of(line: &Line) -> Value {
     let name = line.name.to_string();
     match &line.found {
-        Err(error) => json!({ "table": name, "error": with_causes(error) }),
+        Err(error) => json!({ "table": name, "error": reason(error) }),
         Ok(Found { contents, snapshots, last_commit_ms }) => json!({
             "table": name,
             "rows": contents.rows(),
@@ -91,12 +91,19 @@ fn json_of(line: &Line) -> Value {
     }
 }
 
+fn reason(error: &lake::Error) -> String {
+    match error.kind() {
+        lake::ErrorKind::NotFound => "no schema yet, or dropped meanwhile".to_owned(),
+        _ => with_causes(error),
+    }
+}
+
 const HEADER: [&str; 8] = ["table", "rows", "files", "size", "small", "deleted", "snapshots", "last commit"];
 
 fn row_of(line: &Line) -> Vec<String> {
     let name = line.name.to_string();
     match &line.found {
-        Err(error) => vec![name, format!("error: {}", with_causes(error))],
+        Err(error) => vec![name, reason(error)],
         Ok(Found { contents, snapshots, last_commit_ms }) => vec![
             name,
             contents.rows().to_string(),

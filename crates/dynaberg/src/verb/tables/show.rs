@@ -13,6 +13,7 @@ use crate::output::{self, line, timestamp};
 
 /// Snapshots that people are shown, the newest first. JSON has all.
 const SNAPSHOTS_SHOWN: usize = 10;
+const VALUE_CHARS_SHOWN: usize = 100;
 
 pub async fn run(lake: &Catalog, name: &TableIdent, format: Format) -> Outcome {
     let table = lake.load_table(name).await?;
@@ -101,7 +102,7 @@ fn write(name: &TableIdent, metadata: &TableMetadata, contents: &TableContents) 
     }
     line("\nproperties")?;
     for (key, value) in metadata.properties().iter().collect::<BTreeMap<_, _>>() {
-        line(format_args!("  {key} = {value}"))?;
+        line(format_args!("  {key} = {}", shortened(value)))?;
     }
     let all = snapshots(metadata);
     line(format_args!("\nsnapshots    {}", all.len()))?;
@@ -110,6 +111,14 @@ fn write(name: &TableIdent, metadata: &TableMetadata, contents: &TableContents) 
         line(format_args!("  {}  {}  {operation}", timestamp(snapshot.timestamp_ms()), snapshot.snapshot_id()))?;
     }
     Ok(())
+}
+
+/// Enough of a value to tell what it is; JSON has all of it.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(VALUE_CHARS_SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 fn or_none(text: String) -> String {
