@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use lake::RowChanges;
@@ -44,7 +45,7 @@ struct State {
 
 impl MemoryTable {
     pub fn sink(&self, mode: Mode) -> MemorySink {
-        MemorySink { table: self.clone(), shape: shape(mode), epoch: 0 }
+        MemorySink { table: self.clone(), shape: shape(mode, DataType::Int64), is_widened_next: false, epoch: 0 }
     }
 
     pub fn dead_letters(&self) -> MemoryDeadLetters {
@@ -90,7 +91,15 @@ impl MemoryTable {
 pub struct MemorySink {
     table: MemoryTable,
     shape: TableShape,
+    is_widened_next: bool,
     epoch: u64,
+}
+
+impl MemorySink {
+    /// `v` is an int, until somebody widens it to a long while the first commit is under way.
+    pub fn widened_at_first_commit(self) -> Self {
+        Self { shape: shape(self.shape.mode, DataType::Int32), is_widened_next: true, ..self }
+    }
 }
 
 #[async_trait]
@@ -130,6 +139,9 @@ impl Sink for MemorySink {
                 return Err(Error::new(ErrorKind::Transient, "commit"));
             }
             state.apply(&changes, &self.shape);
+            if std::mem::take(&mut self.is_widened_next) {
+                self.shape = shape(self.shape.mode, DataType::Int64);
+            }
             state.checkpoint = to.clone();
             state.commits.push(Instant::now());
             state.journal.push("commit".into());
@@ -159,11 +171,12 @@ impl State {
 
 fn rows_of(batch: &RecordBatch) -> Vec<(String, i64)> {
     let ids = batch["id"].as_string::<i32>().iter().flatten().map(str::to_owned);
-    ids.zip(batch["v"].as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default)).collect()
+    let values = cast(&batch["v"], &DataType::Int64).unwrap();
+    ids.zip(values.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default)).collect()
 }
 
-fn shape(mode: Mode) -> TableShape {
-    let fields = vec![Field::new("id", DataType::Utf8, false), Field::new("v", DataType::Int64, true)];
+fn shape(mode: Mode, value: DataType) -> TableShape {
+    let fields = vec![Field::new("id", DataType::Utf8, false), Field::new("v", value, true)];
     TableShape::from_table(Arc::new(Schema::new(fields)), vec!["id".into()], mode, false)
 }
 
