@@ -22,7 +22,9 @@ use uuid::Uuid;
 
 pub(crate) use crate::commit::checkpoint::StoredCheckpoint;
 pub(crate) use crate::commit::row_delta::RowDelta;
-pub(crate) use crate::commit::stamp::{Stamp, find, is_own_and_empty};
+pub(crate) use crate::commit::stamp::{
+    Stamp, checkpoint_file, find, is_own_and_empty, ties, witnessed_checkpoint_file,
+};
 
 use crate::backoff::Backoff;
 use crate::catalog::{Catalog, Outcome};

@@ -3,7 +3,8 @@
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and
 //! `row_groups` drop what a filter cannot match, `deletes` turns
 //! position deletes into row selections, `by_id` and `align` fit a file's columns to the table's, `execution` hands the
-//! files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests, delete bitmaps, footers.
+//! files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests, delete bitmaps, footers;
+//! `pins` keeps a snapshot's files from being deleted while it is read.
 
 mod align;
 mod bounds;
@@ -13,6 +14,7 @@ mod deletes;
 mod execution;
 mod location;
 mod pieces;
+mod pins;
 mod prune;
 mod row_groups;
 mod schema;
@@ -38,6 +40,8 @@ use object_store::ObjectStore;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::scan::cache::ScanCache;
+pub(crate) use crate::scan::location::Location;
+use crate::scan::pins::Pin;
 
 /// Opens the object store that holds a location (`s3://bucket/…`, `file:///…`).
 pub type OpenStore = Arc<dyn Fn(&str) -> Result<Arc<dyn ObjectStore>> + Send + Sync>;
@@ -51,6 +55,8 @@ pub struct LakeTable {
     columns: Arc<schema::Columns>,
     open_store: OpenStore,
     cache: Arc<ScanCache>,
+    /// Keeps the snapshot's files.
+    pin: Option<Arc<Pin>>,
 }
 
 impl LakeTable {
@@ -65,7 +71,8 @@ impl LakeTable {
     pub fn new(table: Table, open_store: OpenStore, cache: Arc<ScanCache>) -> Result<Self> {
         let snapshot = table.metadata().current_snapshot().cloned();
         let columns = Arc::new(schema::Columns::new(table.metadata().current_schema())?);
-        Ok(Self { table, snapshot, columns, open_store, cache })
+        let pin = snapshot.as_ref().map(|snapshot| Arc::new(cache.pins.pin(table.metadata().uuid(), snapshot)));
+        Ok(Self { table, snapshot, columns, open_store, cache, pin })
     }
 
     /// The same table at another of its snapshots, under the schema of that time.
@@ -77,7 +84,8 @@ impl LakeTable {
         };
         let schema = snapshot.schema(self.table.metadata()).map_err(|error| self.unreadable("schema", error))?;
         let columns = Arc::new(schema::Columns::new(&schema)?);
-        Ok(Self { snapshot: Some(snapshot), columns, ..self.clone() })
+        let pin = Arc::new(self.cache.pins.pin(self.table.metadata().uuid(), &snapshot));
+        Ok(Self { snapshot: Some(snapshot), columns, pin: Some(pin), ..self.clone() })
     }
 
     /// The same table as it was at `timestamp_ms`: the snapshot that was current then.

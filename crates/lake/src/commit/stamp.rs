@@ -131,6 +131,38 @@ pub(crate) fn find(metadata: &TableMetadata) -> Result<Option<Stamp>> {
     }
 }
 
+/// The snapshots from the head down to the one that holds the stamp which the head stands on, or down to the last one
+/// kept if the property holds it. With any of them gone, the stamp could no longer be tied to the head.
+pub(crate) fn ties(metadata: &TableMetadata) -> Result<Vec<i64>> {
+    let mut ties = Vec::new();
+    if find(metadata)?.is_none() {
+        return Ok(ties);
+    }
+    let mut id = metadata.current_snapshot_id();
+    while let Some(snapshot) = id.and_then(|id| metadata.snapshot_by_id(id)) {
+        ties.push(snapshot.snapshot_id());
+        if Stamp::of_snapshot(snapshot)?.is_some() {
+            break;
+        }
+        id = snapshot.parent_snapshot_id();
+    }
+    Ok(ties)
+}
+
+/// The file of the checkpoint in a snapshot's summary, where it lies in one.
+pub(crate) fn checkpoint_file(snapshot: &Snapshot) -> Option<&str> {
+    snapshot.summary().additional_properties.get(CHECKPOINT_FILE).map(String::as_str)
+}
+
+/// The file of the checkpoint in the table property, where it lies in one.
+pub(crate) fn witnessed_checkpoint_file(metadata: &TableMetadata) -> Result<Option<String>> {
+    let checkpoint = witness(metadata)?.and_then(|witness| witness.stamp.checkpoint);
+    Ok(checkpoint.and_then(|checkpoint| match checkpoint {
+        StoredCheckpoint::File { uri, .. } => Some(uri),
+        StoredCheckpoint::Text(_) => None,
+    }))
+}
+
 /// The snapshot that the commit `commit_id` became, if it landed.
 pub(crate) fn landed_as(metadata: &TableMetadata, commit_id: Uuid) -> Result<Option<i64>> {
     let text = commit_id.to_string();

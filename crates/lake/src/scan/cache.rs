@@ -9,6 +9,7 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use iceberg::spec::{Manifest, ManifestList};
 
 use crate::scan::deletes::DeleteFile;
+use crate::scan::pins::Pins;
 
 const MANIFEST_LISTS_MAX: usize = 256;
 // An entry with bounds for some twenty columns takes about 8 KB.
@@ -18,13 +19,16 @@ const DELETED_ROWS_MAX: usize = 50_000_000;
 const FOOTER_BYTES_MAX: usize = 64 << 20;
 
 /// Manifests, delete bitmaps and Parquet footers by location. All of them are immutable in Iceberg, so nothing in here is
-/// ever stale. Share one among all tables that reach the same stores.
+/// ever stale. Share one among all tables that reach the same stores, and with their maintenance: it also knows which
+/// snapshots are being read.
 pub struct ScanCache {
     pub(super) manifest_lists: Bounded<Arc<ManifestList>>,
     pub(super) manifests: Bounded<Arc<Manifest>>,
     pub(super) deletes: Bounded<Arc<DeleteFile>>,
     /// One per store: DataFusion's cache knows a file by its path only.
     footers: Mutex<HashMap<String, Arc<DefaultFilesMetadataCache>>>,
+    /// What the tables that share this are reading.
+    pub(crate) pins: Arc<Pins>,
 }
 
 impl ScanCache {
@@ -34,6 +38,7 @@ impl ScanCache {
             manifests: Bounded::new(MANIFEST_ENTRIES_MAX),
             deletes: Bounded::new(DELETED_ROWS_MAX),
             footers: Mutex::default(),
+            pins: Arc::default(),
         }
     }
 

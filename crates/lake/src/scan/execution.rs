@@ -9,7 +9,7 @@ use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
@@ -17,14 +17,17 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::union::UnionExec;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
+use parquet::arrow::async_reader::AsyncFileReader;
 
 use crate::scan::LakeTable;
 use crate::scan::by_id::ByFieldId;
 use crate::scan::deletes;
 use crate::scan::pieces::{self, Piece};
+use crate::scan::pins::Pin;
 use crate::scan::prune::Predicate;
 use crate::scan::row_groups;
 use crate::scan::snapshot_files::{CONCURRENT_READS, PlannedFile};
@@ -126,6 +129,7 @@ impl LakeTable {
         // Parquet's statistics leave NaN out, while to DataFusion NaN is the greatest number.
         options.global.enable_page_index &= !key.has_nan;
         let reader = CachedParquetFileReaderFactory::new(source.store, source.footers);
+        let reader = PinnedReaders { readers: reader, _pin: self.pin.clone() };
         let source = ParquetSource::new(source.schema)
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_BYTES_HINT)
@@ -138,6 +142,25 @@ impl LakeTable {
             .with_expr_adapter(Some(by_id))
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Holds on to the snapshot as long as the plan or a stream of its rows is there, also when the table is not any more.
+#[derive(Debug)]
+struct PinnedReaders {
+    readers: CachedParquetFileReaderFactory,
+    _pin: Option<Arc<Pin>>,
+}
+
+impl ParquetFileReaderFactory for PinnedReaders {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        self.readers.create_reader(partition_index, file, metadata_size_hint, metrics)
     }
 }
 
