@@ -4,8 +4,11 @@
 
 mod checkpoint;
 mod commit;
+mod expire;
 mod fencing;
+mod lifetimes;
 mod schema;
 mod simulation;
 mod storage;
 mod support;
+mod sweep;

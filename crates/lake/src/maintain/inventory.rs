@@ -85,7 +85,8 @@ impl Inventory {
 /// The manifests that a snapshot lists.
 pub(crate) async fn manifest_paths(table: &Table, snapshot: &SnapshotRef) -> Result<Vec<String>> {
     let list = table.manifest_list_reader(snapshot).load().await;
-    let list = list.map_err(|error| unreadable("manifest list", snapshot.manifest_list(), snapshot.snapshot_id(), error));
+    let list =
+        list.map_err(|error| unreadable("manifest list", snapshot.manifest_list(), snapshot.snapshot_id(), error));
     Ok(list?.consume_entries().into_iter().map(|manifest| manifest.manifest_path).collect())
 }
 

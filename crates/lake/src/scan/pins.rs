@@ -28,7 +28,8 @@ impl Pins {
     pub fn pin(self: &Arc<Self>, table: Uuid, snapshot: &SnapshotRef) -> Pin {
         let snapshot_id = snapshot.snapshot_id();
         let mut held = self.held();
-        held.entry((table, snapshot_id)).or_insert_with(|| Held { snapshot: snapshot.clone(), readers: 0 }).readers += 1;
+        held.entry((table, snapshot_id)).or_insert_with(|| Held { snapshot: snapshot.clone(), readers: 0 }).readers +=
+            1;
         drop(held);
         Pin { pins: self.clone(), table, snapshot_id }
     }

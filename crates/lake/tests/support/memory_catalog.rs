@@ -13,6 +13,8 @@ use lake::{Error, ErrorKind, Transport, TransportError};
 use serde_json::json;
 use tokio::sync::Notify;
 
+use super::clock::Clock;
+
 /// What happens to one commit request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
@@ -45,8 +47,8 @@ pub struct MemoryCatalog {
     held_one: Notify,
 }
 
-#[derive(Default)]
 struct State {
+    clock: Clock,
     /// Where tables are made, such as `s3://warehouse`.
     root: String,
     namespaces: BTreeSet<String>,
@@ -67,8 +69,19 @@ struct Stored {
 type Answer = (u16, Vec<u8>);
 
 impl MemoryCatalog {
-    pub fn new(root: String) -> Self {
-        Self { state: Mutex::new(State { root, ..State::default() }), held_one: Notify::default() }
+    pub fn new(root: String, clock: Clock) -> Self {
+        let state = State {
+            clock,
+            root,
+            namespaces: BTreeSet::new(),
+            tables: BTreeMap::new(),
+            commit_faults: VecDeque::new(),
+            load_failures: 0,
+            held: Vec::new(),
+            landed: Vec::new(),
+            commit_bodies: Vec::new(),
+        };
+        Self { state: Mutex::new(state), held_one: Notify::default() }
     }
 
     /// Plays `faults` on the next commit requests, one each.
@@ -110,9 +123,10 @@ impl MemoryCatalog {
     pub fn meddle(&self, table: &TableIdent, updates: impl FnOnce(&TableMetadata) -> Vec<TableUpdate>) {
         let mut state = self.state();
         let path = format!("{}/tables/{}", table.namespace().to_url_string(), table.name());
+        let clock = state.clock.clone();
         let stored = state.tables.get_mut(&path).unwrap();
         let updates = updates(&stored.metadata);
-        stored.apply(updates).unwrap();
+        stored.apply(updates, &clock).unwrap();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -182,6 +196,11 @@ impl State {
                 (200, json(&json!({"namespace": [namespace], "properties": {}})))
             }
             (&Method::POST, ["lake", "namespaces", namespace, "tables"]) => self.create_table(namespace, body),
+            (&Method::GET, ["lake", "namespaces", namespace, "tables"]) => {
+                let names = self.tables.keys().filter_map(|path| path.strip_prefix(&format!("{namespace}/tables/")));
+                let identifiers: Vec<_> = names.map(|name| json!({"namespace": [namespace], "name": name})).collect();
+                (200, json(&json!({"identifiers": identifiers})))
+            }
             (&Method::GET, ["lake", "namespaces", _, "tables", _]) if self.load_failures > 0 => {
                 self.load_failures -= 1;
                 (503, refused("slow down"))
@@ -219,6 +238,7 @@ impl State {
             .properties(request.properties)
             .build();
         let metadata = TableMetadataBuilder::from_table_creation(creation).unwrap().build().unwrap().metadata;
+        let metadata = dated(&metadata, &self.clock);
         let location = format!("{root}/metadata/v0.metadata.json");
         self.tables.insert(path.clone(), Stored { metadata, location, version: 0 });
         self.load(&path)
@@ -251,7 +271,7 @@ impl State {
             TableUpdate::AddSnapshot { snapshot } => Some(snapshot.summary().additional_properties.clone()),
             _ => None,
         });
-        if let Err(error) = stored.apply(request.updates) {
+        if let Err(error) = stored.apply(request.updates, &self.clock) {
             return (400, refused(&error.to_string()));
         }
         self.landed.extend(summary.map(|summary| LandedCommit {
@@ -265,16 +285,28 @@ impl State {
 }
 
 impl Stored {
-    fn apply(&mut self, updates: Vec<TableUpdate>) -> iceberg::Result<()> {
+    fn apply(&mut self, updates: Vec<TableUpdate>, clock: &Clock) -> iceberg::Result<()> {
         let mut builder = self.metadata.clone().into_builder(Some(self.location.clone()));
         for update in updates {
             builder = update.apply(builder)?;
         }
-        self.metadata = builder.build()?.metadata;
+        self.metadata = dated(&builder.build()?.metadata, clock);
         self.version += 1;
         self.location = format!("{}/metadata/v{}.metadata.json", self.metadata.location(), self.version);
         Ok(())
     }
+}
+
+/// The metadata as of the world's time; the builder of the iceberg crate asks the machine.
+fn dated(metadata: &TableMetadata, clock: &Clock) -> TableMetadata {
+    let newest = metadata.snapshots().map(|snapshot| snapshot.timestamp_ms()).max().unwrap_or(0);
+    let now_ms = clock.now_ms().max(newest);
+    let mut written = json!(metadata);
+    written["last-updated-ms"] = now_ms.into();
+    for entry in written["snapshot-log"].as_array_mut().into_iter().flatten() {
+        entry["timestamp-ms"] = entry["timestamp-ms"].as_i64().unwrap().min(now_ms).into();
+    }
+    serde_json::from_value(written).unwrap()
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {

@@ -3,23 +3,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use ambient::Ambient;
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use iceberg::spec::{MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata};
 use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use lake::{
-    Catalog, CatalogConfig, Result, RowChanges, StorageConfig, TableCreation, TableWriter, WriterOptions,
-    schema_from_arrow,
+    Catalog, CatalogConfig, Error, ErrorKind, LakeTable, Result, RowChanges, StorageConfig, TableCreation, TableWriter,
+    WriterOptions, schema_from_arrow,
 };
 use object_store::ObjectStore;
-use object_store::memory::InMemory;
 use tempfile::TempDir;
 
+use super::clock::Clock;
+use super::dated_store::DatedStore;
 use super::memory_catalog::MemoryCatalog;
 
 const IN_MEMORY: &str = "s3://warehouse";
@@ -27,7 +30,8 @@ const IN_MEMORY: &str = "s3://warehouse";
 pub struct World {
     pub double: Arc<MemoryCatalog>,
     pub catalog: Catalog,
-    pub objects: Arc<dyn ObjectStore>,
+    pub objects: DatedStore,
+    pub clock: Clock,
     pub table: TableIdent,
     key_columns: Vec<String>,
     folder: TempDir,
@@ -51,16 +55,17 @@ impl World {
 
     async fn new(key_columns: &[&str], root: impl FnOnce(&TempDir) -> String) -> Self {
         let folder = TempDir::new().unwrap();
-        let double = Arc::new(MemoryCatalog::new(root(&folder)));
-        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let warehouse = objects.clone();
+        let clock = Clock::new();
+        let double = Arc::new(MemoryCatalog::new(root(&folder), clock.clone()));
+        let objects = DatedStore::new(clock.clone());
+        let warehouse: Arc<dyn ObjectStore> = Arc::new(objects.clone());
         let storage = StorageConfig {
             local: Some(Arc::new(move |bucket| (bucket == "warehouse").then(|| warehouse.clone()))),
             ..StorageConfig::default()
         };
         let config =
             CatalogConfig { uri: "http://double/catalog/".to_owned(), warehouse: None, signing: None, storage };
-        let catalog = Catalog::connect_through(double.clone(), config, ambient()).await.unwrap();
+        let catalog = Catalog::connect_through(double.clone(), config, ambient(&clock)).await.unwrap();
 
         let namespace = NamespaceIdent::new("shop".to_owned());
         catalog.ensure_namespace(&namespace).await.unwrap();
@@ -76,6 +81,7 @@ impl World {
             double,
             catalog,
             objects,
+            clock,
             table: table.identifier().clone(),
             key_columns: key_columns.iter().map(|name| name.to_string()).collect(),
             folder,
@@ -153,11 +159,27 @@ impl World {
     }
 }
 
-/// Time stands still. The bits look random, unlike those of `Ambient::fixed`, so that back-off takes its time.
-fn ambient() -> Ambient {
+/// The rows of a table, sorted.
+pub async fn read(table: &LakeTable) -> Result<Vec<(String, i64)>> {
+    let frame = SessionContext::new().read_table(Arc::new(table.clone())).unwrap();
+    let batches = frame.select_columns(&["id", "n"]).unwrap().collect().await;
+    let batches = batches.map_err(|error| Error::new(ErrorKind::Unexpected, "read a table").with_source(error))?;
+    let mut rows = Vec::new();
+    for batch in batches {
+        let ids = cast(batch.column(0), &DataType::Utf8).unwrap();
+        let (ids, numbers) = (ids.as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
+        rows.extend((0..batch.num_rows()).map(|row| (ids.value(row).to_owned(), numbers.value(row))));
+    }
+    rows.sort();
+    Ok(rows)
+}
+
+/// The bits look random, unlike those of `Ambient::fixed`, so that back-off takes its time.
+fn ambient(clock: &Clock) -> Ambient {
     let drawn = AtomicU64::new(1);
+    let clock = clock.clone();
     Ambient::new(
-        || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
+        move || clock.now(),
         move || {
             u128::from(drawn.fetch_add(1, Ordering::Relaxed)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
         },

@@ -11,11 +11,7 @@ use crate::maintain::file_key::FileKey;
 const VERSION_HINT: &str = "version-hint.text";
 
 /// The files that are not `needed`. `bucket` stands before a key to make it a location.
-pub(crate) fn unreferenced(
-    bucket: &str,
-    files: Vec<ObjectMeta>,
-    needed: &HashSet<FileKey>,
-) -> Result<Vec<ObjectMeta>> {
+pub(crate) fn unreferenced(bucket: &str, files: Vec<ObjectMeta>, needed: &HashSet<FileKey>) -> Result<Vec<ObjectMeta>> {
     let mut unreferenced = Vec::new();
     for file in files {
         let is_needed = needed.contains(&FileKey::of(&format!("{bucket}{}", file.location))?);
