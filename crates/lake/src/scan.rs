@@ -1,10 +1,9 @@
 //! Reads a table through DataFusion: one snapshot, its deletes applied, columns found by field id.
 //!
-//! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and
-//! `row_groups` drop what a filter cannot match, `deletes` turns
-//! position deletes into row selections, `by_id` and `align` fit a file's columns to the table's, `execution` hands the
-//! files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests, delete bitmaps, footers;
-//! `pins` keeps a snapshot's files from being deleted while it is read.
+//! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and `row_groups` drop what a filter cannot match,
+//! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's,
+//! `execution` hands the files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests,
+//! delete bitmaps, footers; `pins` keeps a snapshot's files from being deleted while it is read.
 
 mod align;
 mod bounds;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::physical_plan::collect;
+use datafusion::prelude::SessionContext;
 use iceberg::TableUpdate;
 use iceberg::spec::StatisticsFile;
 use lake::maintain::Inventory;
@@ -123,6 +125,23 @@ async fn what_is_being_read_stays_until_the_reader_is_done() {
     let removed = remove(&world, &expired, &readers).await.unwrap();
     assert!(removed.kept.is_empty());
     assert_eq!(keys(&world).await, named_keys(&world.load().await).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_is_planned_holds_on_to_its_snapshot_without_the_table() {
+    let world = with_rows_gone().await;
+    let readers = Arc::new(ScanCache::new());
+    let table = LakeTable::load(&world.catalog, &world.table, readers.clone()).await.unwrap();
+    let reader = table.at_snapshot(below_head(&world, 3).await).unwrap();
+    let frame = SessionContext::new().read_table(Arc::new(reader)).unwrap();
+    let plan = frame.create_physical_plan().await.unwrap();
+    drop(table);
+    let expired = expire(&world).await.unwrap();
+
+    assert!(!remove(&world, &expired, &readers).await.unwrap().kept.is_empty());
+    let batches = collect(plan, Arc::default()).await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 2);
+    assert!(remove(&world, &expired, &readers).await.unwrap().kept.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! and in the end nothing is left that no snapshot names. A failure prints its seed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use crate::support::foreign::{keys, named_keys, remove_data_files, tag};
 use crate::support::memory_catalog::Fault;
 use crate::support::world::{World, foreign_compaction, read, upserts};
 
-const STEPS: usize = 60;
-const SEEDS: u64 = 4;
-const EXPIRY: SnapshotPolicy = SnapshotPolicy { snapshots_min: 2, age_max: Duration::from_secs(36 * 60 * 60) };
+const STEPS: usize = 40;
+const SEEDS: u64 = 3;
+const EXPIRY: SnapshotPolicy = SnapshotPolicy { snapshots_min: 1, age_max: Duration::from_secs(36 * 60 * 60) };
 const SWEEP: SweepPolicy = SweepPolicy { unreferenced_days: 1, noncurrent_days: 1 };
 
 struct Random(u64);
@@ -65,26 +66,24 @@ impl Lifetimes {
     }
 
     async fn step(&mut self) {
-        match self.random.below(16) {
+        match self.random.below(18) {
             0..=4 => self.commit().await,
-            5 => self.world.double.meddle(&self.world.table, foreign_compaction),
-            6 => {
-                let seed = self.random.below(u64::MAX >> 33);
-                remove_data_files(&self.world, |path| {
-                    (path.len() as u64 + path.bytes().map(u64::from).sum::<u64>() + seed) % 3 > 0
-                })
-                .await;
+            5 | 6 => self.world.double.meddle(&self.world.table, foreign_compaction),
+            7 => {
+                let salt = self.random.below(3);
+                let stays = |path: &str| !(path.bytes().map(u64::from).sum::<u64>() + salt).is_multiple_of(3);
+                remove_data_files(&self.world, stays).await;
             }
-            7 => self.tag().await,
-            8 => self
+            8 => self.tag().await,
+            9 => self
                 .world
                 .double
                 .meddle(&self.world.table, |_| vec![TableUpdate::RemoveSnapshotRef { ref_name: "q0".to_owned() }]),
-            9 | 10 => self.world.clock.advance(Duration::from_secs(3600 * (1 + self.random.below(40)))),
-            11 | 12 => self.expire().await,
-            13 => self.remove().await,
-            14 => self.sweep().await,
-            _ => self.reader = None,
+            10 | 11 => self.world.clock.advance(Duration::from_secs(3600 * (1 + self.random.below(60)))),
+            12 | 13 => self.expire().await,
+            14 => self.remove().await,
+            15 => self.sweep().await,
+            _ => self.hold().await,
         }
         self.remember().await;
     }
@@ -105,7 +104,13 @@ impl Lifetimes {
         let id = ids[self.random.below(ids.len() as u64) as usize];
         let name = format!("q{}", self.random.below(2));
         self.world.double.meddle(&self.world.table, |_| vec![tag(&name, id)]);
+    }
+
+    /// Lets a reader hold on to one of the snapshots, and the one before it go.
+    async fn hold(&mut self) {
         let table = LakeTable::load(&self.world.catalog, &self.world.table, self.readers.clone()).await.unwrap();
+        let ids: Vec<i64> = table.table().metadata().snapshots().map(|snapshot| snapshot.snapshot_id()).collect();
+        let id = ids[self.random.below(ids.len() as u64) as usize];
         self.reader = Some(table.at_snapshot(id).unwrap());
     }
 
@@ -143,8 +148,8 @@ impl Lifetimes {
         let table = LakeTable::load(&self.world.catalog, &self.world.table, Arc::default()).await.unwrap();
         for snapshot in table.table().metadata().snapshots() {
             let id = snapshot.snapshot_id();
-            if !self.rows.contains_key(&id) {
-                self.rows.insert(id, read(&table.at_snapshot(id).unwrap()).await.unwrap());
+            if let Entry::Vacant(unread) = self.rows.entry(id) {
+                unread.insert(read(&table.at_snapshot(id).unwrap()).await.unwrap());
             }
         }
     }

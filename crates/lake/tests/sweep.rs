@@ -73,6 +73,16 @@ async fn what_a_killed_removal_left_is_swept_once_it_is_old() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_may_have_a_bucket_of_its_own_as_in_s3_tables() {
+    let world = with_leftovers().await;
+    world.double.meddle(&world.table, |_| vec![TableUpdate::SetLocation { location: "s3://warehouse".to_owned() }]);
+    put(&world, "data/half-written.parquet").await;
+    world.clock.advance_days(20);
+    assert!(sweep(&world).await.unwrap().named.iter().any(|file| file.key == "data/half-written.parquet"));
+    assert_eq!(keys(&world).await, named_keys(&world.load().await).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn files_of_a_commit_whose_outcome_was_unknown_are_found_by_their_age() {
     let world = World::changelog().await;
     let mut writer = world.writer("a").await;

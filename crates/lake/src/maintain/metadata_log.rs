@@ -30,7 +30,7 @@ struct Listed {
 pub async fn trim(catalog: &Catalog, table: &TableIdent) -> Result<usize> {
     let table = catalog.load_table(table).await?;
     let asks = table.metadata().properties().get("write.metadata.delete-after-commit.enabled");
-    if asks.is_none_or(|asks| asks != "true") {
+    if !asks.is_some_and(|asks| asks.eq_ignore_ascii_case("true")) {
         return Ok(0);
     }
     refuse_shared_files(&table)?;

@@ -62,7 +62,7 @@ fn checkpoint_files(metadata: &TableMetadata, snapshots: &[SnapshotRef]) -> Resu
 
 /// Stops where the table's owner asked that no file of it be deleted: others may share them.
 pub(crate) fn refuse_shared_files(table: &Table) -> Result<()> {
-    if table.metadata().properties().get("gc.enabled").is_some_and(|value| value == "false") {
+    if table.metadata().properties().get("gc.enabled").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
         let message = format!("delete files of {}, whose property gc.enabled is false", table.identifier());
         return Err(Error::new(ErrorKind::Refused, message));
     }

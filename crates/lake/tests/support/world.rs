@@ -1,8 +1,8 @@
 //! One table in a [`MemoryCatalog`], its objects in memory, and writers of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ambient::Ambient;
@@ -161,7 +161,9 @@ impl World {
 
 /// The rows of a table, sorted.
 pub async fn read(table: &LakeTable) -> Result<Vec<(String, i64)>> {
-    let frame = SessionContext::new().read_table(Arc::new(table.clone())).unwrap();
+    // Making one takes longer than reading a small table.
+    static SESSION: LazyLock<SessionContext> = LazyLock::new(SessionContext::new);
+    let frame = SESSION.read_table(Arc::new(table.clone())).unwrap();
     let batches = frame.select_columns(&["id", "n"]).unwrap().collect().await;
     let batches = batches.map_err(|error| Error::new(ErrorKind::Unexpected, "read a table").with_source(error))?;
     let mut rows = Vec::new();
