@@ -133,13 +133,13 @@ async fn a_query_that_is_planned_holds_on_to_its_snapshot_without_the_table() {
     let readers = Arc::new(ScanCache::new());
     let table = LakeTable::load(&world.catalog, &world.table, readers.clone()).await.unwrap();
     let reader = table.at_snapshot(below_head(&world, 3).await).unwrap();
-    let frame = SessionContext::new().read_table(Arc::new(reader)).unwrap();
-    let plan = frame.create_physical_plan().await.unwrap();
+    let session = SessionContext::new();
+    let plan = session.read_table(Arc::new(reader)).unwrap().create_physical_plan().await.unwrap();
     drop(table);
     let expired = expire(&world).await.unwrap();
 
     assert!(!remove(&world, &expired, &readers).await.unwrap().kept.is_empty());
-    let batches = collect(plan, Arc::default()).await.unwrap();
+    let batches = collect(plan, session.task_ctx()).await.unwrap();
     assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 2);
     assert!(remove(&world, &expired, &readers).await.unwrap().kept.is_empty());
 }

@@ -103,7 +103,9 @@ async fn plan_now(catalog: &Catalog, head: &Table, policy: &SnapshotPolicy) -> R
     if ours_ms <= stores_ms { Ok(first) } else { plan(head.metadata(), policy, stores_ms) }
 }
 
-/// The commit holds only while every branch and tag that the choice rests on is where it was.
+/// The commit holds only while every branch and tag that the choice rests on is where it was. The protocol has no
+/// requirement that there be no new one: a tag that somebody makes on a leaving snapshot between our load and our commit
+/// leaves with it.
 fn request(head: &Table, expired: &Expired) -> Result<CommitRequest> {
     let metadata = head.metadata();
     let mut requirements = vec![TableRequirement::UuidMatch { uuid: metadata.uuid() }];
