@@ -7,6 +7,9 @@ use iceberg::spec::{TableMetadata, Transform};
 use crate::commit;
 use crate::error::Result;
 
+/// How the doc of a column begins that a pipeline made.
+const ATTRIBUTE_DOC: &str = "dynamodb attribute: ";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pin {
     /// `keeps_type` where the partition's values are of the column's own type.
@@ -15,8 +18,12 @@ pub(super) enum Pin {
     },
     SortOrder,
     Identifier,
-    /// Written by this pipeline, which needs a value in it for every row.
-    Pipeline(String),
+    /// A column that every row has, in a table that a pipeline writes: perhaps its key. For sure, where the pipeline
+    /// made the column.
+    Pipeline {
+        name: String,
+        is_its_own: bool,
+    },
 }
 
 impl Pin {
@@ -25,15 +32,15 @@ impl Pin {
     }
 
     pub fn forbids_renaming(&self) -> bool {
-        matches!(self, Self::Pipeline(_))
+        matches!(self, Self::Pipeline { .. })
     }
 
     pub fn forbids_null(&self) -> bool {
-        matches!(self, Self::Identifier | Self::Pipeline(_))
+        matches!(self, Self::Identifier | Self::Pipeline { is_its_own: true, .. })
     }
 
     pub fn forbids_widening(&self) -> bool {
-        matches!(self, Self::Partition { keeps_type: true } | Self::Pipeline(_))
+        matches!(self, Self::Partition { keeps_type: true } | Self::Pipeline { .. })
     }
 }
 
@@ -44,7 +51,10 @@ impl fmt::Display for Pin {
             Self::Partition { .. } => f.write_str("the table is, or was, partitioned by it"),
             Self::SortOrder => f.write_str("the table is sorted by it"),
             Self::Identifier => f.write_str("it is one of the table's identifier fields"),
-            Self::Pipeline(pipeline) => write!(f, "it is a key or position that pipeline {pipeline} writes"),
+            Self::Pipeline { name, is_its_own: true } => write!(f, "pipeline {name} needs it as it is"),
+            Self::Pipeline { name, is_its_own: false } => {
+                write!(f, "pipeline {name} may find its rows by it, as it is required")
+            }
         }
     }
 }
@@ -60,10 +70,14 @@ pub(super) fn of(metadata: &TableMetadata) -> Result<Vec<(i32, Pin)>> {
     let schema = metadata.current_schema();
     pins.extend(schema.identifier_field_ids().map(|id| (id, Pin::Identifier)));
     if let Some(stamp) = commit::find(metadata)? {
-        // A table that a pipeline made has its keys required, and its own columns begin with `_`.
-        let fields = schema.as_struct().fields().iter();
-        let needed = fields.filter(|field| field.required || field.name.starts_with('_'));
-        pins.extend(needed.map(|field| (field.id, Pin::Pipeline(stamp.pipeline.clone()))));
+        for field in schema.as_struct().fields() {
+            let is_metadata = field.name.starts_with('_');
+            let is_attribute = field.doc.as_ref().is_some_and(|doc| doc.starts_with(ATTRIBUTE_DOC));
+            if is_metadata || field.required {
+                let is_its_own = is_metadata || is_attribute;
+                pins.push((field.id, Pin::Pipeline { name: stamp.pipeline.clone(), is_its_own }));
+            }
+        }
     }
     Ok(pins)
 }

@@ -7,7 +7,8 @@ use super::pins::Pin;
 use super::text;
 
 /// `id` string required, `n` int, `f` float, `d` decimal(5,2), `day` date; `place` struct of `city` and `zip` (int);
-/// `lines` list of struct of `price` (required int); `tags` map of string to struct of `since`; `day` is partitioned by.
+/// `lines` list of struct of `price` (required int); `tags` map of string to struct of `since`; `_key`
+/// is a pipeline's; `day` and `place.zip` are partitioned by.
 fn base() -> Schema {
     let field = |id: i32, name: &str, r#type: serde_json::Value, required: bool| json!({ "id": id, "name": name, "type": r#type, "required": required });
     let line = json!({ "type": "struct", "fields": [field(21, "price", json!("int"), true)] });
@@ -26,14 +27,20 @@ fn base() -> Schema {
         field(7, "lines", json!({ "type": "list", "element-id": 20, "element-required": true, "element": line }), false),
         field(8, "tags", json!({
             "type": "map", "key-id": 30, "key": "string", "value-id": 31, "value-required": false, "value": tag
-        }), false)
+        }), false),
+        field(9, "_key", json!("int"), true)
     ] });
     serde_json::from_value(schema).unwrap()
 }
 
 fn change(changes: &[SchemaChange]) -> Result<Schema, String> {
-    let pins =
-        [(5, Pin::Partition { keeps_type: false }), (1, Pin::Identifier), (12, Pin::Partition { keeps_type: true })];
+    let key = Pin::Pipeline { name: "orders".to_owned(), is_its_own: true };
+    let pins = [
+        (9, key),
+        (5, Pin::Partition { keeps_type: false }),
+        (1, Pin::Identifier),
+        (12, Pin::Partition { keeps_type: true }),
+    ];
     let schema = base();
     changed(&Base { schema: &schema, last_column_id: 40, pins: &pins }, changes).map_err(|error| error.to_string())
 }
@@ -103,7 +110,11 @@ fn new_fields_get_ids_that_were_never_given_out() {
 
 #[test]
 fn illegal_changes_are_refused_with_the_reason() {
-    let cases: [(&[SchemaChange], &str); 29] = [
+    let cases: [(&[SchemaChange], &str); 33] = [
+        (&[drop("_key")], "drop _key: pipeline orders needs it as it is"),
+        (&[rename("_key", "key")], "pipeline orders"),
+        (&[widen("_key", "long")], "pipeline orders"),
+        (&[optional("_key")], "pipeline orders"),
         (&[widen("id", "long")], "widen id to long: it is string; int widens to long"),
         (&[widen("n", "string")], "it is int; int widens to long"),
         (&[widen("n", "double")], "it is int; int widens to long"),
@@ -114,7 +125,7 @@ fn illegal_changes_are_refused_with_the_reason() {
         (&[widen("place", "long")], "it is a struct<city:string,zip:int>"),
         (&[widen("place.zip", "long")], "partitioned by it"),
         (&[widen("tags.key", "long")], "the keys of the map tags cannot change"),
-        (&[widen("nope", "long")], "there is no such column; the table has id, n, f, d, day, place, lines, tags"),
+        (&[widen("nope", "long")], "there is no such column; the table has id, n, f, d, day, place, lines, tags, _key"),
         (&[widen("place.nope", "long")], "place has no nope"),
         (&[widen("d", "decimal(6,2)"), widen("d", "decimal(7,2)")], "it is changed twice"),
         (&[rename("n", "f")], "there would be two columns f"),
@@ -163,7 +174,7 @@ fn types_are_read_as_they_are_written() {
 #[test]
 fn everything_is_new_where_nothing_was_before() {
     let found = differences(None, &base());
-    assert_eq!(found.len(), 8);
+    assert_eq!(found.len(), 9);
     assert_eq!(found[0], Difference::Added { path: "id".into(), field_type: "string".into(), required: true });
     assert_eq!(found[0].to_string(), "+ id string, required");
 }
