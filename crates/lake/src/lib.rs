@@ -9,6 +9,7 @@ mod error;
 mod evolve;
 mod key;
 mod key_index;
+pub mod maintain;
 mod position_deletes;
 mod rebuild;
 mod scan;

@@ -3,7 +3,7 @@
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and
 //! `row_groups` drop what a filter cannot match, `deletes` turns
 //! position deletes into row selections, `by_id` and `align` fit a file's columns to the table's, `execution` hands the
-//! files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests, delete bitmaps, footers.
+//! files to DataFusion's own Parquet scan, in `pieces`, and `whole_file` reads one file in its own order. `cache` keeps what never changes: manifests, delete bitmaps, footers.
 
 mod align;
 mod bounds;
@@ -18,6 +18,7 @@ mod row_groups;
 mod schema;
 mod snapshot_files;
 mod statistics;
+mod whole_file;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,8 @@ use object_store::ObjectStore;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::scan::cache::ScanCache;
+pub(crate) use crate::scan::deletes::deleted_rows;
+pub(crate) use crate::scan::snapshot_files::{CONCURRENT_READS, PlannedFile};
 
 /// Opens the object store that holds a location (`s3://bucket/…`, `file:///…`).
 pub type OpenStore = Arc<dyn Fn(&str) -> Result<Arc<dyn ObjectStore>> + Send + Sync>;

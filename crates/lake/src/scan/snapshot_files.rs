@@ -16,10 +16,10 @@ use crate::scan::location::Location;
 use crate::scan::prune::Predicate;
 
 /// How many manifests or delete files are fetched at a time.
-pub(super) const CONCURRENT_READS: usize = 16;
+pub(crate) const CONCURRENT_READS: usize = 16;
 
 /// A data file to read.
-pub(super) struct PlannedFile {
+pub(crate) struct PlannedFile {
     pub entry: ManifestEntryRef,
     pub location: Location,
     /// The rows that are deleted, counted from the start of the file; `None` where all are live.

@@ -254,7 +254,9 @@ impl State {
         if let Err(error) = stored.apply(request.updates) {
             return (400, refused(&error.to_string()));
         }
-        self.landed.extend(summary.map(|summary| LandedCommit {
+        // Maintenance carries the stamp of the commit before it.
+        let own = summary.filter(|summary| !summary.contains_key("dynaberg.maintenance-id"));
+        self.landed.extend(own.map(|summary| LandedCommit {
             epoch: summary["dynaberg.epoch"].parse().unwrap(),
             commit_id: summary["dynaberg.commit-id"].clone(),
         }));
