@@ -18,9 +18,9 @@ mod row_groups;
 mod schema;
 mod snapshot_files;
 mod statistics;
-mod whole_file;
 #[cfg(test)]
 mod tests;
+mod whole_file;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -69,6 +69,16 @@ impl LakeTable {
         let snapshot = table.metadata().current_snapshot().cloned();
         let columns = Arc::new(schema::Columns::new(table.metadata().current_schema())?);
         Ok(Self { table, snapshot, columns, open_store, cache })
+    }
+
+    /// Another state of the same table, read through the same stores.
+    pub(crate) fn at_table(&self, table: Table) -> Result<Self> {
+        Self::new(table, self.open_store.clone(), self.cache.clone())
+    }
+
+    /// The store that holds a file of the table, and the file's key there.
+    pub(crate) fn locate(&self, path: &str) -> Result<(Arc<dyn ObjectStore>, object_store::path::Path)> {
+        Ok(((self.open_store)(path)?, location::Location::parse(path)?.path))
     }
 
     /// The same table at another of its snapshots, under the schema of that time.

@@ -22,23 +22,11 @@ pub(crate) struct SnapshotFiles<'a> {
 /// A line of a manifest.
 pub(crate) enum Entry {
     /// A file of this snapshot. Without a sequence number it takes that of the snapshot.
-    Added {
-        file: DataFile,
-        sequence_number: Option<i64>,
-    },
+    Added { file: DataFile, sequence_number: Option<i64> },
     /// A file of an earlier snapshot. It keeps its numbers: with a newer one, deletes would stop applying to it.
-    Existing {
-        file: DataFile,
-        snapshot_id: i64,
-        sequence_number: i64,
-        file_sequence_number: Option<i64>,
-    },
+    Existing { file: DataFile, snapshot_id: i64, sequence_number: i64, file_sequence_number: Option<i64> },
     /// A file that this snapshot takes out of the table.
-    Removed {
-        file: DataFile,
-        sequence_number: i64,
-        file_sequence_number: Option<i64>,
-    },
+    Removed { file: DataFile, sequence_number: i64, file_sequence_number: Option<i64> },
 }
 
 /// Makes the manifest writer leave the sequence number open: a reader takes that of the snapshot.
