@@ -4,6 +4,8 @@
 
 mod checkpoint;
 mod commit;
+mod compaction;
+mod compaction_at_random;
 mod fencing;
 mod schema;
 mod simulation;

@@ -16,7 +16,9 @@ mod replacement;
 mod rewrite;
 mod row_map;
 mod sort;
+mod sort_keys;
 mod table_files;
+mod z_order;
 
 use crate::catalog::Catalog;
 use crate::error::Result;

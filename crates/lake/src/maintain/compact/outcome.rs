@@ -1,6 +1,7 @@
 //! How a task ends, and how far it is.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of a task. An error instead says that a later try may do better, or that its outcome is unknown.
@@ -14,7 +15,7 @@ pub enum Outcome {
 /// What a task changed. Zero files before: others had done it already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// `None` where there was nothing left to do.
+    /// `None` where there was nothing left to do, or the snapshot has expired already.
     pub snapshot_id: Option<i64>,
     /// Data files, or delete files where those were merged.
     pub files_before: usize,
@@ -56,9 +57,14 @@ impl fmt::Display for GaveUp {
     }
 }
 
-/// How far a task is, for whoever watches.
-#[derive(Debug, Default)]
+/// How far a task is, for whoever watches. Clones watch the same task.
+#[derive(Clone, Debug, Default)]
 pub struct Progress {
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
     rows: AtomicU64,
     bytes: AtomicU64,
 }
@@ -66,16 +72,16 @@ pub struct Progress {
 impl Progress {
     /// Rows read so far, of the [`Gain::rows`](crate::maintain::compact::Gain) of the task.
     pub fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
+        self.counters.rows.load(Ordering::Relaxed)
     }
 
     /// Bytes of memory that those rows took.
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.counters.bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn add(&self, rows: usize, bytes: usize) {
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

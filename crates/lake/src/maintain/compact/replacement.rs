@@ -39,6 +39,8 @@ pub(crate) struct CommitState {
     pub attempt_number: u32,
     /// A request may have been applied: the new files may be in the table.
     pub is_doubtful: bool,
+    /// It turned out that it was.
+    pub has_landed: bool,
     pub gave_up: Option<GaveUp>,
 }
 
@@ -77,7 +79,12 @@ impl Change for Replacement {
         let now = self.base.follow(head).await?;
         let inputs = match now.find(&self.paths) {
             Ok(inputs) => inputs,
-            Err(path) => return Err(self.state.give_up(GaveUp::FileGone(path))),
+            Err(path) => {
+                // Without its snapshot, which may have expired, a commit is known by its files.
+                let outputs: HashSet<&str> = self.outputs.iter().map(|file| file.path.as_str()).collect();
+                self.state.has_landed = now.data().any(|file| outputs.contains(file.path()));
+                return Err(self.state.give_up(GaveUp::FileGone(path)));
+            }
         };
         let obstacles = now.obstacles();
         if let Some(obstacle) = inputs.first().and_then(|file| obstacles.iter().find(|o| o.is_in(file.partition()))) {

@@ -1,5 +1,6 @@
 //! Data files written anew: fuller, without their deleted rows, sorted where that is asked for.
 
+use datafusion::catalog::TableProvider;
 use futures::StreamExt;
 use iceberg::spec::ManifestEntryRef;
 use tracing::{debug, info};
@@ -14,7 +15,8 @@ use crate::maintain::compact::plan::file_count;
 use crate::maintain::compact::read;
 use crate::maintain::compact::replacement::{CommitState, Replacement};
 use crate::maintain::compact::row_map::RowMap;
-use crate::maintain::compact::sort::sorted;
+use crate::maintain::compact::sort::{ranks, sorted};
+use crate::maintain::compact::sort_keys::SortKeys;
 use crate::maintain::compact::{Done, GaveUp, Outcome, Progress, RowOrder, TableFiles, Task};
 use crate::scan::{PlannedFile, deleted_rows};
 
@@ -75,12 +77,15 @@ pub(crate) async fn rewrite(
         Err(error) => Err(error),
     };
     let Replacement { base, outputs, state, followed_deletes, .. } = replacement;
-    let landed = match landed {
-        Ok(landed) => landed,
+    let snapshot_id = match landed {
+        Ok(landed) => Some(landed.snapshot_id),
+        Err(_) if state.has_landed => None,
         Err(error) => {
-            if !state.is_doubtful {
-                discard(&base, &outputs).await;
+            if state.is_doubtful {
+                // Whatever the reason, the new files may be in the table, or may have been.
+                return Err(error);
             }
+            discard(&base, &outputs).await;
             return state.gave_up.map_or(Err(error), |reason| {
                 info!(table = %files.table(), partition = task.partition, %reason, "gave up a compaction");
                 Ok(Outcome::GaveUp(reason))
@@ -88,7 +93,7 @@ pub(crate) async fn rewrite(
         }
     };
     let done = Done {
-        snapshot_id: Some(landed.snapshot_id),
+        snapshot_id,
         files_before: inputs.len(),
         files_after: outputs.len(),
         bytes_before: inputs.iter().map(|file| file.entry.file_size_in_bytes()).sum(),
@@ -97,7 +102,7 @@ pub(crate) async fn rewrite(
         followed_deletes,
     };
     info!(
-        table = %files.table(), partition = task.partition, snapshot_id = landed.snapshot_id,
+        table = %files.table(), partition = task.partition, snapshot_id,
         files_before = done.files_before, files_after = done.files_after, rows = done.rows,
         bytes_before = done.bytes_before, bytes_after = done.bytes_after, followed_deletes, "compacted"
     );
@@ -132,23 +137,42 @@ impl Job<'_> {
         let byte_count = byte_count.sum::<f64>() as u64;
         files.retain(|file| file.live_rows() > 0);
 
+        let keys = match self.order {
+            RowOrder::AsWritten => None,
+            RowOrder::Sorted => Some(SortKeys::of_table(lake)?),
+            RowOrder::ZOrdered => Some(SortKeys::on_curve(lake, &files)?),
+        };
         let session = read::session()?;
         let rows = read::rows(lake, &session, files);
-        let rows = rows.inspect(|batch| {
+        let progress = progress.clone();
+        let rows = rows.inspect(move |batch| {
             if let Ok(batch) = batch {
                 progress.add(batch.num_rows(), batch.get_array_memory_size());
             }
         });
         let mut order = None;
-        let metadata = lake.table().metadata();
         let destination = self.destination(row_count, byte_count);
-        let schema = datafusion::catalog::TableProvider::schema(lake);
+        let schema = TableProvider::schema(lake);
         match self.order {
             RowOrder::AsWritten => {
                 write_streamed(lake, destination, schema, rows.map(|batch| batch.map_err(unreadable)), outputs).await?;
             }
             RowOrder::Sorted | RowOrder::ZOrdered => {
-                let _ = (metadata, &mut order, sorted);
+                let mut places = vec![0; row_count as usize];
+                let mut next = 0;
+                let column_count = schema.fields().len();
+                let rows = sorted(lake, &session, keys.expect("an order has keys"), rows.boxed())?;
+                let rows = rows.map(|batch| {
+                    let batch = batch.map_err(unreadable)?;
+                    for rank in ranks(&batch).values() {
+                        places[*rank as usize] = next;
+                        next += 1;
+                    }
+                    let columns: Vec<usize> = (0..column_count).collect();
+                    batch.project(&columns).map_err(|error| unreadable(error.into()))
+                });
+                write_streamed(lake, destination, schema, rows, outputs).await?;
+                order = Some(places);
             }
         }
 

@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::maintain::compact::facts::{DataFacts, DeleteFacts, PartitionFacts, TableFacts};
 use crate::maintain::compact::listing::{ListedFile, Listing, Obstacle};
+use crate::maintain::compact::sort_keys::is_sortable;
 use crate::scan::{CONCURRENT_READS, LakeTable, ScanCache};
 
 /// The files of a table as they were when it was loaded. Tasks planned by them look at the table again when they run.
@@ -81,7 +82,7 @@ async fn facts(listing: &Listing) -> Result<TableFacts> {
         });
     }
     let sort_order = listing.lake.table().metadata().default_sort_order();
-    let sort_order_id = (!sort_order.is_unsorted()).then_some(sort_order.order_id as i32);
+    let sort_order_id = is_sortable(sort_order, listing.lake.columns()).then_some(sort_order.order_id as i32);
     Ok(TableFacts { partitions: partitions.partitions, sort_order_id })
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn worth_merging(small: &[&DataFacts], due: &[&DataFacts], target: u6
         count += 1;
         let is_full = total >= small_below;
         let halves = file_count(total, target) * 2 <= count as u64;
-        if halves && (is_full || (doubles && count >= FILES_MIN)) {
+        let is_worth_a_task = count >= FILES_MIN || !due.is_empty();
+        if halves && (is_full || (doubles && is_worth_a_task)) {
             merged = index + 1;
         }
     }
