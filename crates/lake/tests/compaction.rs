@@ -15,7 +15,9 @@ use lake::maintain::compact::{self, CompactionPolicy, Done, GaveUp, Outcome, Pro
 use lake::{LakeTable, ScanCache};
 
 use crate::support::memory_catalog::Fault;
-use crate::support::world::{World, changes, expire_all_but_head, object_count, point_main_to, rows_of, upserts};
+use crate::support::world::{
+    World, changes, expire_all_but_head, foreign_compaction, object_count, point_main_to, rows_of, upserts,
+};
 
 /// Plans and runs every task.
 pub async fn compact(world: &World) -> Vec<Outcome> {
@@ -234,10 +236,11 @@ async fn a_compaction_that_landed_unseen_keeps_its_files() {
     let (outcomes, ()) = tokio::join!(run_all(&world, &files), async {
         world.double.held_one().await;
         assert_eq!(world.double.release(), [200]);
-        writer.commit(changes(&[("a", 10)], &[]), Some("6"), "7").await.unwrap();
+        world.double.meddle(&world.table, foreign_compaction);
         world.double.meddle(&world.table, expire_all_but_head);
     });
     assert_eq!((done(&outcomes[0]).rows, done(&outcomes[0]).snapshot_id), (6, None));
+    writer.commit(changes(&[("a", 10)], &[]), Some("6"), "7").await.unwrap();
     let expected = rows_of(&[("a", 10), ("b", 1), ("c", 2), ("d", 3), ("e", 4), ("f", 5)]);
     assert_eq!(world.rows().await, expected);
 }

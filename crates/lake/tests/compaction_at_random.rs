@@ -49,7 +49,8 @@ impl Game {
             _ => Strategy::Auto,
         };
         let spec = (random.below(3) == 0).then(|| {
-            let spec = UnboundPartitionSpec::builder().add_partition_field(2, "n", Transform::Truncate(500)).unwrap();
+            let spec =
+                UnboundPartitionSpec::builder().add_partition_field(2, "n_500", Transform::Truncate(500)).unwrap();
             spec.build()
         });
         // A file of a few rows has about a kilobyte: small targets give several files, and full ones.
