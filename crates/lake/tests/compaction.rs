@@ -26,8 +26,12 @@ pub async fn compact(world: &World) -> Vec<Outcome> {
 }
 
 async fn run_all(world: &World, files: &TableFiles) -> Vec<Outcome> {
+    run_with(world, files, &CompactionPolicy::default()).await
+}
+
+async fn run_with(world: &World, files: &TableFiles, policy: &CompactionPolicy) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    for task in compact::plan(files, &CompactionPolicy::default()).unwrap().tasks {
+    for task in compact::plan(files, policy).unwrap().tasks {
         outcomes.push(compact::run(&world.catalog, files, &task, &Progress::default()).await.unwrap());
     }
     outcomes
@@ -401,4 +405,72 @@ async fn a_partition_is_compacted_by_itself() {
     // A row moves to another partition.
     writer.commit(changes(&[("a1", 2)], &[]), Some("d"), "e").await.unwrap();
     assert_eq!(world.rows().await[0], ("a1".to_owned(), 2));
+}
+
+/// Files of so many rows each, and their writer at the checkpoint that is their number.
+async fn files_of(file_count: usize, rows_per_file: usize) -> (World, lake::TableWriter) {
+    let world = World::mirror().await;
+    let mut writer = world.writer("a").await;
+    writer.take_over().await.unwrap();
+    for file in 0..file_count {
+        // Numbers without a pattern, so that a file's size goes with its rows.
+        let number = |row: usize| ((file * 1_000 + row + 1) as i64).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64);
+        let rows: Vec<_> = (0..rows_per_file).map(|row| (format!("{file:03}-{row:03}"), number(row))).collect();
+        let rows: Vec<_> = rows.iter().map(|(id, n)| (id.as_str(), *n)).collect();
+        let from = (file > 0).then(|| file.to_string());
+        writer.commit(upserts(&rows), from.as_deref(), (file + 1).to_string().as_str()).await.unwrap();
+    }
+    (world, writer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_file_stays_as_long_as_a_file_that_it_deletes_from() {
+    // A commit that deletes from more than 64 data files writes one delete file for all of them.
+    let (world, mut writer) = files_of(66, 100).await;
+    for round in 0..10 {
+        let mut deletes: Vec<String> = (0..66).map(|file| format!("{file:03}-{round:03}")).collect();
+        if round == 9 {
+            deletes.extend((50..70).map(|row| format!("000-{row:03}")));
+        }
+        let deletes: Vec<_> = deletes.iter().map(String::as_str).collect();
+        let (from, to) = ((66 + round).to_string(), (67 + round).to_string());
+        writer.commit(changes(&[], &deletes), Some(&from), to.as_str()).await.unwrap();
+    }
+    let rows = world.rows().await;
+    let policy = CompactionPolicy { target_file_bytes: 1_000, ..CompactionPolicy::default() };
+    let files = TableFiles::load(&world.catalog, &world.table).await.unwrap();
+    let plan = compact::plan(&files, &policy).unwrap();
+    let gains: Vec<_> = plan.tasks.iter().map(|task| (task.gain.files_before, task.gain.deleted_rows)).collect();
+    assert_eq!(gains, [(1, 30), (10, 0)], "one file is worn, ten delete files are many for the others");
+
+    compact::run(&world.catalog, &files, &plan.tasks[0], &Progress::default()).await.unwrap();
+    assert_eq!(rows_at(&world, None).await, rows);
+    let merged = compact::run(&world.catalog, &files, &plan.tasks[1], &Progress::default()).await.unwrap();
+    assert_eq!((done(&merged).files_before, done(&merged).files_after), (10, 1));
+    assert_eq!(rows_at(&world, None).await, rows);
+    assert_eq!(world.rows().await, rows);
+    let table = world.load().await;
+    let summary = &table.metadata().current_snapshot().unwrap().summary().additional_properties;
+    assert_eq!((&*summary["total-delete-files"], &*summary["total-position-deletes"]), ("1", "650"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn full_files_come_out_even() {
+    let (world, mut writer) = files_of(20, 250).await;
+    let policy = CompactionPolicy { target_file_bytes: 16_000, ..CompactionPolicy::default() };
+    let files = TableFiles::load(&world.catalog, &world.table).await.unwrap();
+    let before = world.rows().await;
+    let outcomes = run_with(&world, &files, &policy).await;
+    let written: Vec<_> = outcomes.iter().map(done).collect();
+    assert_eq!(written.iter().map(|done| (done.files_before, done.rows)).collect::<Vec<_>>(), [(20, 5_000)]);
+    assert!(written[0].files_after > 2, "{written:?}");
+    let mean = written[0].bytes_after / written[0].files_after as u64;
+    assert!((12_000..24_000).contains(&mean), "{written:?}");
+    assert_eq!(rows_at(&world, None).await, before);
+    let files = TableFiles::load(&world.catalog, &world.table).await.unwrap();
+    assert_eq!(compact::plan(&files, &policy).unwrap().tasks, []);
+    // Each key is found in its new file.
+    let ids: Vec<_> = before.iter().step_by(2).map(|(id, _)| id.as_str()).collect();
+    writer.commit(changes(&[], &ids), Some("20"), "21").await.unwrap();
+    assert_eq!(world.rows().await.len(), 2_500);
 }

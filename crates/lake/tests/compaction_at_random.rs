@@ -12,7 +12,7 @@ use crate::simulation::Random;
 use crate::support::memory_catalog::Fault;
 use crate::support::world::{World, changes};
 
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 8;
 const STEPS: usize = 24;
 const KEYS: u64 = 40;
 
@@ -213,5 +213,5 @@ async fn no_compaction_changes_a_row() {
         followed += game.followed;
     }
     println!("{rewritten} files rewritten, {followed} deletes followed");
-    assert!(rewritten > 200 && followed > 20, "the game hardly compacts");
+    assert!(rewritten > 100 && followed > 15, "the game hardly compacts");
 }

@@ -1,9 +1,11 @@
 //! Compaction: fewer files, fuller files, fewer deletes to apply at every read.
 //!
-//! `table_files` says what the table holds, `plan` decides by the numbers alone what is worth writing again, as `policy`
-//! asks. A task is either a rewrite of data files (`rewrite`: `read` and `sort` give the rows, `row_map` remembers where
-//! each went, `replacement` commits it) or a merge of delete files (`merge_deletes`). Both commit in a race with the
-//! writers of the table and leave the table to them where they cannot win it.
+//! `table_files` says what the table holds, from the manifests that `listing` reads: by the `facts` alone `plan` decides
+//! what is worth writing again, as `policy` asks. A task is either a `rewrite` of data files or one that merges their
+//! delete files (`merge_deletes`). To rewrite is to `write` the rows that `read` gives, by `sort` in an order that
+//! `sort_keys` and `z_order` know, and to commit the `replacement`: rows that were deleted meanwhile are found by the
+//! `row_map` where they are now. A task ends in an `outcome`. In a race the writers of the table go first: what cannot
+//! win it leaves the table as it is.
 
 mod facts;
 mod listing;
@@ -18,6 +20,7 @@ mod row_map;
 mod sort;
 mod sort_keys;
 mod table_files;
+mod write;
 mod z_order;
 
 use crate::catalog::Catalog;

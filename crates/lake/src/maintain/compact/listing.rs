@@ -163,6 +163,12 @@ impl Listing {
         obstacle.collect()
     }
 
+    /// What stands in the way of rewriting `inputs`, all of one partition.
+    pub fn obstacle(&self, inputs: &[ListedFile]) -> Option<&'static str> {
+        let partition = inputs.first()?.partition();
+        self.obstacles().into_iter().find(|obstacle| obstacle.is_in(partition)).map(|obstacle| obstacle.reason)
+    }
+
     /// The live data files that a position-delete file names. It is read only where its manifest does not tell.
     pub async fn data_paths(&self, delete: &ListedFile) -> Result<Vec<String>> {
         if let Some(path) = delete.only_data_path() {

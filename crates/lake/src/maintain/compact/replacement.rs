@@ -86,11 +86,9 @@ impl Change for Replacement {
                 return Err(self.state.give_up(GaveUp::FileGone(path)));
             }
         };
-        let obstacles = now.obstacles();
-        if let Some(obstacle) = inputs.first().and_then(|file| obstacles.iter().find(|o| o.is_in(file.partition()))) {
-            return Err(self.state.give_up(GaveUp::Obstacle(obstacle.reason.to_owned())));
+        if let Some(reason) = now.obstacle(&inputs) {
+            return Err(self.state.give_up(GaveUp::Obstacle(reason.to_owned())));
         }
-
         let moved = self.moved_deletes(&now, &inputs).await?;
         self.followed_deletes = moved.iter().map(|moved| moved.positions.len() as u64).sum();
         let paths: HashSet<String> = self.paths.iter().cloned().collect();
