@@ -297,9 +297,9 @@ async fn nine_delete_files() -> (World, lake::TableWriter) {
     let rows: Vec<(String, i64)> = (0..100).map(|n| (format!("{n:02}"), n)).collect();
     let rows: Vec<(&str, i64)> = rows.iter().map(|(id, n)| (id.as_str(), *n)).collect();
     writer.commit(upserts(&rows), None, "0").await.unwrap();
-    for number in 0..9 {
+    for (number, (id, _)) in rows.iter().enumerate().take(9) {
         let (from, to) = (number.to_string(), (number + 1).to_string());
-        writer.commit(changes(&[], &[rows[number].0]), Some(&from), to.as_str()).await.unwrap();
+        writer.commit(changes(&[], &[id]), Some(&from), to.as_str()).await.unwrap();
     }
     (world, writer)
 }

@@ -13,18 +13,16 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{LakeTable, PlannedFile};
 
-/// What sorting may hold in memory; beyond it goes to temporary files.
-const SORT_BYTES_MAX: usize = 256 << 20;
-
 pub(crate) type Rows = BoxStream<'static, DataFusionResult<RecordBatch>>;
 
-/// A session that reads a file in one piece and sorts in bounded memory.
-pub(crate) fn session() -> Result<Arc<SessionState>> {
-    let pool = Arc::new(GreedyMemoryPool::new(SORT_BYTES_MAX));
+/// A session that reads a file in one piece, a batch of `batch_rows` at a time. What sorting cannot hold in
+/// `sort_bytes_max` goes to temporary files.
+pub(crate) fn session(sort_bytes_max: usize, batch_rows: usize) -> Result<Arc<SessionState>> {
+    let pool = Arc::new(GreedyMemoryPool::new(sort_bytes_max));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc();
     let runtime =
         runtime.map_err(|error| Error::new(ErrorKind::Transient, "prepare to sort rows").with_source(error))?;
-    let config = SessionConfig::new().with_target_partitions(1);
+    let config = SessionConfig::new().with_target_partitions(1).with_batch_size(batch_rows);
     Ok(Arc::new(SessionContext::new_with_config_rt(config, runtime).state()))
 }
 

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
@@ -22,18 +21,16 @@ use futures::StreamExt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintain::compact::read::Rows;
 use crate::maintain::compact::sort_keys::SortKeys;
-use crate::scan::LakeTable;
 
-/// Sorts `rows`, which have the columns of `lake`. What comes has columns more: the keys, and last the rank of each row
-/// in the input.
+/// Sorts `rows`, which have these `columns`. What comes has columns more: the keys, and last the rank of each row in the
+/// input.
 pub(crate) fn sorted(
-    lake: &LakeTable,
+    columns: &SchemaRef,
     session: &SessionState,
     keys: SortKeys,
     rows: Rows,
 ) -> Result<SendableRecordBatchStream> {
     let failed = |error: DataFusionError| Error::new(ErrorKind::Unexpected, "sort rows").with_source(error);
-    let columns = TableProvider::schema(lake);
     let mut fields: Vec<Arc<Field>> = columns.fields().iter().cloned().collect();
     let ordering = keys.options().enumerate().map(|(key, options)| {
         let column = Column::new(&key_name(key), columns.fields().len() + key);
@@ -42,7 +39,7 @@ pub(crate) fn sorted(
     let ordering = LexOrdering::new(ordering.collect::<Vec<_>>());
     let ordering = ordering.ok_or_else(|| Error::new(ErrorKind::Unexpected, "sort rows by nothing"))?;
     fields.extend(
-        keys.types(&columns)?
+        keys.types(columns)?
             .into_iter()
             .enumerate()
             .map(|(key, data_type)| Arc::new(Field::new(key_name(key), data_type, true))),
@@ -97,5 +94,63 @@ impl PartitionStream for Input {
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("rows to compact")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringViewArray};
+    use arrow::datatypes::Int64Type;
+    use datafusion::catalog::TableProvider;
+    use futures::{TryStreamExt, stream};
+    use iceberg::spec::{NullOrder, PrimitiveType, SortDirection, SortField, SortOrder, Transform, Type};
+
+    use super::*;
+    use crate::maintain::compact::read::session;
+    use crate::scan::{LakeTable, ScanCache};
+    use crate::test_table::{TestTable, column};
+
+    fn by(source_id: i32, direction: SortDirection) -> SortOrder {
+        let field = SortField { source_id, transform: Transform::Identity, direction, null_order: NullOrder::Last };
+        SortOrder::builder().with_order_id(1).with_sort_field(field).build_unbound().unwrap()
+    }
+
+    #[tokio::test]
+    async fn more_rows_than_fit_into_memory_are_sorted_and_none_is_lost() {
+        // Some fifty megabytes.
+        const ROWS: u32 = 800_000;
+        let columns = [(1, "n", PrimitiveType::Long), (2, "text", PrimitiveType::String)];
+        let columns = columns.map(|(id, name, data_type)| column(id, name, Type::Primitive(data_type)));
+        let mut table = TestTable::new(columns.to_vec());
+        table.update(|metadata| metadata.add_sort_order(by(1, SortDirection::Descending))?.set_default_sort_order(-1));
+        let open_store = Arc::new(|_: &str| unreachable!("nothing is read"));
+        let lake = LakeTable::new(table.table.clone(), open_store, Arc::new(ScanCache::new())).unwrap();
+
+        // Every number once, in no order.
+        let number = |row: u32| i64::from((u64::from(row) * 7_919 % u64::from(ROWS)) as u32);
+        let schema = lake.schema();
+        let batches = (0..ROWS).step_by(8_000).map(move |first| {
+            let rows = first..first + 8_000;
+            let numbers = Int64Array::from_iter_values(rows.clone().map(number));
+            let texts = StringViewArray::from_iter_values(rows.map(|row| format!("the text of row number {row}")));
+            Ok(RecordBatch::try_new(schema.clone(), vec![Arc::new(numbers), Arc::new(texts)])?)
+        });
+        let session = session(32 << 20, 8_192).unwrap();
+        let keys = SortKeys::of_table(&lake).unwrap();
+        let rows = sorted(&lake.schema(), &session, keys, stream::iter(batches).boxed()).unwrap();
+        let batches: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+
+        let mut next = i64::from(ROWS);
+        for batch in &batches {
+            let numbers = batch.column(0).as_primitive::<Int64Type>().values();
+            let texts = batch.column(1).as_string_view();
+            for (row, (sorted, rank)) in numbers.iter().zip(ranks(batch).values()).enumerate() {
+                next -= 1;
+                assert_eq!((*sorted, number(*rank)), (next, next));
+                assert_eq!(texts.value(row), format!("the text of row number {rank}"));
+            }
+        }
+        assert_eq!(next, 0);
+        assert!(session.runtime_env().spilling_progress().current_bytes == 0, "temporary files are gone");
     }
 }

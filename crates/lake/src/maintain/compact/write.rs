@@ -15,6 +15,13 @@ use crate::maintain::compact::sort_keys::SortKeys;
 use crate::maintain::compact::{Progress, RowOrder, read};
 use crate::scan::{PlannedFile, deleted_rows};
 
+/// What sorting holds in memory.
+const SORT_BYTES_MAX: usize = 256 << 20;
+/// Sorted runs are merged with two batches of each in memory, so that a batch must be small before that.
+const BATCH_BYTES: u64 = 4 << 20;
+const BATCH_ROWS: std::ops::RangeInclusive<u64> = 64..=8_192;
+/// How much larger rows are in memory than in a file: a guess, on the safe side for text.
+const EXPANSION: u64 = 8;
 /// How far a file may be from its even share where rows differ in size.
 const FILE_SHARE_MIN: f64 = 0.75;
 const FILE_SHARE_MAX: f64 = 1.5;
@@ -52,7 +59,7 @@ impl Job<'_> {
             RowOrder::Sorted => Some(SortKeys::of_table(lake)?),
             RowOrder::ZOrdered => Some(SortKeys::on_curve(lake, &files)?),
         };
-        let session = read::session()?;
+        let session = read::session(SORT_BYTES_MAX, batch_rows(row_count, byte_count))?;
         let rows = read::rows(lake, &session, files);
         let progress = progress.clone();
         let rows = rows.inspect(move |batch| {
@@ -71,7 +78,7 @@ impl Job<'_> {
                 let mut places = vec![0; row_count as usize];
                 let mut next = 0;
                 let column_count = schema.fields().len();
-                let rows = sorted(lake, &session, keys.expect("an order has keys"), rows.boxed())?;
+                let rows = sorted(&schema, &session, keys.expect("an order has keys"), rows.boxed())?;
                 let rows = rows.map(|batch| {
                     let batch = batch.map_err(unreadable)?;
                     for rank in ranks(&batch).values() {
@@ -114,6 +121,12 @@ impl Job<'_> {
             file_bytes_max: share(FILE_SHARE_MAX),
         }
     }
+}
+
+/// How many rows of this kind a batch holds.
+fn batch_rows(row_count: u64, byte_count: u64) -> usize {
+    let row_bytes = (byte_count * EXPANSION / row_count.max(1)).max(1);
+    (BATCH_BYTES / row_bytes).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end()) as usize
 }
 
 fn unreadable(error: datafusion::error::DataFusionError) -> Error {
