@@ -169,7 +169,7 @@ impl Listing {
         self.obstacles().into_iter().find(|obstacle| obstacle.is_in(partition)).map(|obstacle| obstacle.reason)
     }
 
-    /// The live data files that a position-delete file names. It is read only where its manifest does not tell.
+    /// The data files that a position-delete file names, alive or not. It is read only where its manifest does not tell.
     pub async fn data_paths(&self, delete: &ListedFile) -> Result<Vec<String>> {
         if let Some(path) = delete.only_data_path() {
             return Ok(vec![path]);
