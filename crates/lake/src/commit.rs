@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 pub(crate) use crate::commit::checkpoint::StoredCheckpoint;
-pub(crate) use crate::commit::row_delta::RowDelta;
+pub(crate) use crate::commit::row_delta::{Replaced, RowDelta};
 pub(crate) use crate::commit::stamp::{
     Stamp, checkpoint_file, find, is_own_and_empty, ties, witnessed_checkpoint_file,
 };
@@ -45,6 +45,8 @@ pub(crate) trait Change: Send {
     fn commit_id(&self) -> Uuid;
     /// The delta on `head`, whose stamp is `found`. `Fenced` where the table is no longer ours to change.
     async fn prepare(&mut self, head: &Table, found: Option<Stamp>) -> Result<RowDelta>;
+    /// A request was sent whose outcome is unknown: from now on nothing that it may have committed must be deleted.
+    fn doubted(&mut self) {}
 }
 
 /// A commit that landed.
@@ -61,7 +63,7 @@ pub(crate) async fn commit(catalog: &Catalog, mut head: Table, change: &mut dyn 
     for attempt_number in 1..=ATTEMPTS_MAX {
         let delta = change.prepare(&head, find(head.metadata())?).await?;
         let attempt = delta.build(&head, catalog.ambient()).await?;
-        match follow(catalog, &head, change.commit_id(), &attempt).await? {
+        match follow(catalog, &head, change, &attempt).await? {
             Sent::Landed(landed) => return Ok(landed),
             // Its files stay: what is unknown is never deleted, and in the end found by the collector.
             Sent::Overtaken(table) => head = table,
@@ -92,7 +94,8 @@ enum Sent {
 }
 
 /// Sends the attempt, again and again with the same bytes where that is safe, until it is known what became of it.
-async fn follow(catalog: &Catalog, head: &Table, commit_id: Uuid, attempt: &Attempt) -> Result<Sent> {
+async fn follow(catalog: &Catalog, head: &Table, change: &mut dyn Change, attempt: &Attempt) -> Result<Sent> {
+    let commit_id = change.commit_id();
     let mut is_doubtful = false;
     let mut last_error = None;
     for try_number in 1..=RESOLVE_ATTEMPTS_MAX {
@@ -107,6 +110,7 @@ async fn follow(catalog: &Catalog, head: &Table, commit_id: Uuid, attempt: &Atte
             // After one try whose outcome is unknown, a refusal of the next may be that one's success.
             Outcome::Unknown(error) | Outcome::Conflict(error) | Outcome::Refused(error) => {
                 is_doubtful = true;
+                change.doubted();
                 error
             }
         };

@@ -2,13 +2,14 @@
 //!
 //! We drive Parquet's own writer rather than iceberg's `ParquetWriter`: that one skips row groups whose statistics are
 //! cut short when it computes a file's bounds, and encodes on the async worker. `layout` fits the rows to the table's
-//! schema, `partition` sorts them into files, `encode` turns them into bytes as `settings` say, and `column_bounds` beside
-//! this module says what is in them.
+//! schema, `partition` sorts them into files, `encode` turns them into bytes as `settings` say, `streamed` does so for
+//! more rows than fit into memory, and `column_bounds` beside this module says what is in them.
 
 pub(crate) mod encode;
 mod layout;
 mod partition;
 pub(crate) mod settings;
+pub(crate) mod streamed;
 #[cfg(test)]
 pub(crate) mod tests;
 

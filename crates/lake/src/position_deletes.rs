@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Up to this many data files get a delete file each, which readers and compaction can match by name. A commit that
 /// touches more of them writes one delete file per partition, as every delete file costs a request.
-const FILES_WITH_THEIR_OWN_DELETES_MAX: usize = 64;
+pub(crate) const FILES_WITH_THEIR_OWN_DELETES_MAX: usize = 64;
 
 /// Rows of one data file that are gone.
 #[derive(Clone, Debug)]

@@ -2,8 +2,9 @@
 //!
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and `row_groups` drop what a filter cannot match,
 //! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's,
-//! `execution` hands the files to DataFusion's own Parquet scan, in `pieces`. `cache` keeps what never changes: manifests,
-//! delete bitmaps, footers; `pins` keeps a snapshot's files from being deleted while it is read.
+//! `execution` hands the files to DataFusion's own Parquet scan, in `pieces`, and `whole_file` reads one file in its own
+//! order. `cache` keeps what never changes: manifests, delete bitmaps, footers; `pins` keeps a snapshot's files from being
+//! deleted while it is read.
 
 mod align;
 mod bounds;
@@ -21,6 +22,7 @@ mod snapshot_files;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod whole_file;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -39,8 +41,10 @@ use object_store::ObjectStore;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::scan::cache::ScanCache;
+pub(crate) use crate::scan::deletes::deleted_rows;
 pub(crate) use crate::scan::location::Location;
 use crate::scan::pins::Pin;
+pub(crate) use crate::scan::snapshot_files::{CONCURRENT_READS, PlannedFile};
 
 /// Opens the object store that holds a location (`s3://bucket/…`, `file:///…`).
 pub type OpenStore = Arc<dyn Fn(&str) -> Result<Arc<dyn ObjectStore>> + Send + Sync>;
@@ -72,6 +76,16 @@ impl LakeTable {
         let columns = Arc::new(schema::Columns::new(table.metadata().current_schema())?);
         let pin = snapshot.as_ref().map(|snapshot| Arc::new(cache.pins.pin(table.metadata().uuid(), snapshot)));
         Ok(Self { table, snapshot, columns, open_store, cache, pin })
+    }
+
+    /// Another state of the same table, read through the same stores.
+    pub(crate) fn at_table(&self, table: Table) -> Result<Self> {
+        Self::new(table, self.open_store.clone(), self.cache.clone())
+    }
+
+    /// The store that holds a file of the table, and the file's key there.
+    pub(crate) fn locate(&self, path: &str) -> Result<(Arc<dyn ObjectStore>, object_store::path::Path)> {
+        Ok(((self.open_store)(path)?, location::Location::parse(path)?.path))
     }
 
     /// The same table at another of its snapshots, under the schema of that time.

@@ -4,6 +4,8 @@
 
 mod checkpoint;
 mod commit;
+mod compaction;
+mod compaction_at_random;
 mod expire;
 mod fencing;
 mod lifetimes;

@@ -13,16 +13,16 @@ const OPERATIONS: usize = 60;
 const STEPS: usize = 40;
 const SEEDS: u64 = 6;
 
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 
-    fn fault(&mut self) -> Fault {
+    pub fn fault(&mut self) -> Fault {
         use Fault::*;
         let faults =
             [Reject409, FailBefore503, FailAfterWrite503, NotSent, Reset, Unreadable, Hold, Hold, ReleaseFirst];

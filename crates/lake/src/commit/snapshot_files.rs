@@ -21,14 +21,12 @@ pub(crate) struct SnapshotFiles<'a> {
 
 /// A line of a manifest.
 pub(crate) enum Entry {
-    Added(DataFile),
+    /// A file of this snapshot. Without a sequence number it takes that of the snapshot.
+    Added { file: DataFile, sequence_number: Option<i64> },
     /// A file of an earlier snapshot. It keeps its numbers: with a newer one, deletes would stop applying to it.
-    Existing {
-        file: DataFile,
-        snapshot_id: i64,
-        sequence_number: i64,
-        file_sequence_number: Option<i64>,
-    },
+    Existing { file: DataFile, snapshot_id: i64, sequence_number: i64, file_sequence_number: Option<i64> },
+    /// A file that this snapshot takes out of the table.
+    Removed { file: DataFile, sequence_number: i64, file_sequence_number: Option<i64> },
 }
 
 /// Makes the manifest writer leave the sequence number open: a reader takes that of the snapshot.
@@ -58,10 +56,15 @@ impl<'a> SnapshotFiles<'a> {
         let mut writer = self.manifest_writer(&path, spec_id, content)?;
         for entry in entries {
             match entry {
-                Entry::Added(file) => writer.add_file(file, INHERITED).map_err(failed)?,
+                Entry::Added { file, sequence_number } => {
+                    writer.add_file(file, sequence_number.unwrap_or(INHERITED)).map_err(failed)?
+                }
                 Entry::Existing { file, snapshot_id, sequence_number, file_sequence_number } => writer
                     .add_existing_file(file, snapshot_id, sequence_number, file_sequence_number)
                     .map_err(failed)?,
+                Entry::Removed { file, sequence_number, file_sequence_number } => {
+                    writer.add_delete_file(file, sequence_number, file_sequence_number).map_err(failed)?
+                }
             }
         }
         writer.write_manifest_file().await.map_err(failed)

@@ -19,6 +19,8 @@ const CHECKPOINT: &str = "dynaberg.checkpoint";
 const CHECKPOINT_FILE: &str = "dynaberg.checkpoint-file";
 const CHECKPOINT_SHA256: &str = "dynaberg.checkpoint-sha256";
 const COMPLETE_UP_TO: &str = "dynaberg.complete-up-to";
+/// The id of a commit of maintenance. Its snapshot carries the stamp it found on, so the commit id there is another's.
+pub(crate) const MAINTENANCE_ID: &str = "dynaberg.maintenance-id";
 
 /// The table property that holds a [`Witness`].
 const PROPERTY: &str = "dynaberg.checkpoint";
@@ -167,7 +169,8 @@ pub(crate) fn witnessed_checkpoint_file(metadata: &TableMetadata) -> Result<Opti
 pub(crate) fn landed_as(metadata: &TableMetadata, commit_id: Uuid) -> Result<Option<i64>> {
     let text = commit_id.to_string();
     let is_it = |snapshot: &&std::sync::Arc<Snapshot>| {
-        snapshot.summary().additional_properties.get(COMMIT_ID).is_some_and(|id| *id == text)
+        let summary = &snapshot.summary().additional_properties;
+        summary.get(MAINTENANCE_ID).or_else(|| summary.get(COMMIT_ID)).is_some_and(|id| *id == text)
     };
     if let Some(snapshot) = metadata.snapshots().find(is_it) {
         return Ok(Some(snapshot.snapshot_id()));

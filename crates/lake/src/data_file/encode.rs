@@ -109,24 +109,41 @@ impl<'a> FileSequence<'a> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let (metadata, bytes) = finish_writer(open.writer)?;
         let path = format!("{}-{:05}.parquet", self.template.path_prefix, self.file_count);
-        let mut builder = DataFileBuilder::default();
-        builder
-            .content(DataContentType::Data)
-            .file_path(path.clone())
-            .file_format(DataFileFormat::Parquet)
+        let data_file = FileEnd { metadata: &metadata, row_count: open.row_count, byte_count: bytes.len() as u64 }
+            .describe(&path, self.template.table_schema)?
             .partition(open.partition)
             .partition_spec_id(self.template.spec_id)
-            .record_count(open.row_count)
-            .file_size_in_bytes(bytes.len() as u64)
-            .split_offsets(Some(metadata.row_groups().iter().filter_map(|group| group.file_offset()).collect()));
-        ColumnMetrics::of(&metadata, self.template.table_schema)?.describe(&mut builder);
-        let data_file = builder.build().expect("every required field of the data file is set");
+            .build()
+            .expect("every required field of the data file is set");
 
         self.file_count += 1;
         let written = WrittenFile { data_file, spec_id: self.template.spec_id, path };
         self.finished
             .blocking_send(EncodedFile { written, bytes })
             .map_err(|_| Error::new(ErrorKind::Transient, "hand over an encoded data file"))
+    }
+}
+
+/// What is known of a data file once it is written.
+pub(crate) struct FileEnd<'a> {
+    pub(crate) metadata: &'a ParquetMetaData,
+    pub(crate) row_count: u64,
+    pub(crate) byte_count: u64,
+}
+
+impl FileEnd<'_> {
+    /// The manifest entry of the file but for its partition.
+    pub(crate) fn describe(self, path: &str, table_schema: &SchemaRef) -> Result<DataFileBuilder> {
+        let mut builder = DataFileBuilder::default();
+        builder
+            .content(DataContentType::Data)
+            .file_path(path.to_owned())
+            .file_format(DataFileFormat::Parquet)
+            .record_count(self.row_count)
+            .file_size_in_bytes(self.byte_count)
+            .split_offsets(Some(self.metadata.row_groups().iter().filter_map(|group| group.file_offset()).collect()));
+        ColumnMetrics::of(self.metadata, table_schema)?.describe(&mut builder);
+        Ok(builder)
     }
 }
 

@@ -24,14 +24,14 @@ use crate::scan::snapshot_files::CONCURRENT_READS;
 const FILE_PATH_ID: i32 = 2_147_483_546;
 
 /// A position-delete file: the deleted rows by the path of the data file they are in.
-pub(super) struct DeleteFile {
-    rows: HashMap<String, Arc<RoaringBitmap>>,
+pub(crate) struct DeleteFile {
+    pub rows: HashMap<String, Arc<RoaringBitmap>>,
 }
 
 /// The deleted rows of each of `data`; `None` where there are none.
 ///
 /// A delete file applies to the data files it names, unless they were written after it.
-pub(super) async fn deleted_rows(
+pub(crate) async fn deleted_rows(
     table: &LakeTable,
     data: &[ManifestEntryRef],
     deletes: &[ManifestEntryRef],
@@ -106,7 +106,7 @@ fn sequence_number(entry: &ManifestEntryRef) -> Result<i64> {
 }
 
 impl LakeTable {
-    async fn delete_file(&self, delete: &ManifestEntryRef) -> Result<Arc<DeleteFile>> {
+    pub(crate) async fn delete_file(&self, delete: &ManifestEntryRef) -> Result<Arc<DeleteFile>> {
         if let Some(loaded) = self.cache.deletes.get(delete.file_path()) {
             return Ok(loaded);
         }

@@ -16,10 +16,10 @@ use crate::scan::location::Location;
 use crate::scan::prune::Predicate;
 
 /// How many manifests or delete files are fetched at a time.
-pub(super) const CONCURRENT_READS: usize = 16;
+pub(crate) const CONCURRENT_READS: usize = 16;
 
 /// A data file to read.
-pub(super) struct PlannedFile {
+pub(crate) struct PlannedFile {
     pub entry: ManifestEntryRef,
     pub location: Location,
     /// The rows that are deleted, counted from the start of the file; `None` where all are live.
@@ -27,6 +27,11 @@ pub(super) struct PlannedFile {
 }
 
 impl PlannedFile {
+    pub fn new(entry: ManifestEntryRef, deleted: Option<Arc<RoaringBitmap>>) -> Result<Self> {
+        let location = Location::parse(entry.file_path())?;
+        Ok(Self { entry, location, deleted })
+    }
+
     pub fn size(&self) -> u64 {
         self.entry.file_size_in_bytes()
     }
@@ -56,10 +61,7 @@ impl LakeTable {
         let deletes: Vec<ManifestEntryRef> = deletes.into_iter().map(|(_, entry)| entry).collect();
 
         let deleted = deletes::deleted_rows(self, &data, &deletes).await?;
-        let planned = data.into_iter().zip(deleted).map(|(entry, deleted)| {
-            let location = Location::parse(entry.file_path())?;
-            Ok(PlannedFile { entry, location, deleted })
-        });
+        let planned = data.into_iter().zip(deleted).map(|(entry, deleted)| PlannedFile::new(entry, deleted));
         planned.filter(|file| file.as_ref().map_or(true, |file| file.live_rows() > 0)).collect()
     }
 

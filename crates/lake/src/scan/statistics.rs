@@ -31,6 +31,13 @@ impl LakeTable {
         statistics
     }
 
+    /// Between what values a column lies in all of `files`, where their manifests tell.
+    pub(crate) fn column_bounds(&self, index: usize, files: &[PlannedFile]) -> Option<(ScalarValue, ScalarValue)> {
+        let data_type = self.columns.arrow.field(index).data_type();
+        let column = self.column_statistics(files.iter(), self.columns.field_id(index), data_type);
+        column.min_value.get_value().cloned().zip(column.max_value.get_value().cloned())
+    }
+
     fn column_statistics<'a>(
         &self,
         files: impl Iterator<Item = &'a PlannedFile>,

@@ -88,7 +88,13 @@ impl Change for Batch<'_> {
         }
         self.attempt_number += 1;
         let delete_files = self.write_deletes(head).await?;
-        Ok(RowDelta { data_files: self.rows.files.clone(), delete_files, stamp: self.stamp.clone() })
+        Ok(RowDelta {
+            commit_id: self.stamp.commit_id,
+            data_files: self.rows.files.clone(),
+            delete_files,
+            replaced: None,
+            stamp: Some(self.stamp.clone()),
+        })
     }
 }
 

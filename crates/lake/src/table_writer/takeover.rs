@@ -38,6 +38,12 @@ impl Change for Takeover<'_> {
                 return Err(Error::new(ErrorKind::Refused, message));
             }
         };
-        Ok(RowDelta { data_files: Vec::new(), delete_files: Vec::new(), stamp })
+        Ok(RowDelta {
+            commit_id: self.commit_id,
+            data_files: Vec::new(),
+            delete_files: Vec::new(),
+            replaced: None,
+            stamp: Some(stamp),
+        })
     }
 }

@@ -33,6 +33,8 @@ pub enum Fault {
     Hold,
     /// Those that are held arrive just before this one.
     ReleaseFirst,
+    /// Takes its time: it is held, too, but its sender waits for the answer, until [`MemoryCatalog::go_on`].
+    Slow,
 }
 
 /// A commit of ours that landed.
@@ -45,6 +47,7 @@ pub struct LandedCommit {
 pub struct MemoryCatalog {
     state: Mutex<State>,
     held_one: Notify,
+    go_on: Notify,
 }
 
 struct State {
@@ -81,7 +84,7 @@ impl MemoryCatalog {
             landed: Vec::new(),
             commit_bodies: Vec::new(),
         };
-        Self { state: Mutex::new(state), held_one: Notify::default() }
+        Self { state: Mutex::new(state), held_one: Notify::default(), go_on: Notify::default() }
     }
 
     /// Plays `faults` on the next commit requests, one each.
@@ -102,6 +105,11 @@ impl MemoryCatalog {
     /// Completes when a request is held.
     pub async fn held_one(&self) {
         self.held_one.notified().await;
+    }
+
+    /// Lets a slow request arrive.
+    pub fn go_on(&self) {
+        self.go_on.notify_one();
     }
 
     /// Lets the held requests arrive now, and gives the status of each.
@@ -133,12 +141,12 @@ impl MemoryCatalog {
         self.state.lock().unwrap()
     }
 
-    fn commit(&self, path: &str, body: &Bytes) -> Result<Answer, TransportError> {
+    fn commit(&self, path: &str, body: &Bytes, fault: Option<Fault>) -> Result<Answer, TransportError> {
         let error = |text: &str| Error::new(ErrorKind::Transient, text);
         let mut state = self.state();
         state.commit_bodies.push(body.clone());
-        Ok(match state.commit_faults.pop_front() {
-            None => state.commit(path, body),
+        Ok(match fault {
+            None | Some(Fault::Slow) => state.commit(path, body),
             Some(Fault::Reject409) => (409, refused("busy")),
             Some(Fault::Forbid403) => (403, refused("forbidden")),
             Some(Fault::FailBefore503) => (503, refused("slow down")),
@@ -175,7 +183,12 @@ impl Transport for MemoryCatalog {
         let segments: Vec<&str> = path.split('/').collect();
         let (status, body) = match (request.method(), segments.as_slice()) {
             (&Method::POST, ["lake", "namespaces", namespace, "tables", table]) => {
-                self.commit(&format!("{namespace}/tables/{table}"), request.body())?
+                let fault = self.state().commit_faults.pop_front();
+                if let Some(Fault::Slow) = fault {
+                    self.held_one.notify_one();
+                    self.go_on.notified().await;
+                }
+                self.commit(&format!("{namespace}/tables/{table}"), request.body(), fault)?
             }
             (method, segments) => self.state().answer(method, segments, request.body()),
         };
@@ -235,6 +248,7 @@ impl State {
             .location(root.clone())
             .schema(request.schema)
             .partition_spec_opt(request.partition_spec)
+            .sort_order_opt(request.write_order)
             .properties(request.properties)
             .build();
         let metadata = TableMetadataBuilder::from_table_creation(creation).unwrap().build().unwrap().metadata;
@@ -274,7 +288,9 @@ impl State {
         if let Err(error) = stored.apply(request.updates, &self.clock) {
             return (400, refused(&error.to_string()));
         }
-        self.landed.extend(summary.map(|summary| LandedCommit {
+        // Maintenance carries the stamp of the commit before it.
+        let own = summary.filter(|summary| !summary.contains_key("dynaberg.maintenance-id"));
+        self.landed.extend(own.map(|summary| LandedCommit {
             epoch: summary["dynaberg.epoch"].parse().unwrap(),
             commit_id: summary["dynaberg.commit-id"].clone(),
         }));

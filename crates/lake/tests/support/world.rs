@@ -11,7 +11,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
-use iceberg::spec::{MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata};
+use iceberg::spec::{
+    MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention, SortOrder, Summary, TableMetadata,
+    UnboundPartitionSpec,
+};
 use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use lake::{
@@ -53,7 +56,21 @@ impl World {
         Self::new(&["id"], |folder| format!("file://{}/warehouse", folder.path().display())).await
     }
 
+    /// A mirror that is partitioned or sorted.
+    pub async fn laid_out(partition_spec: Option<UnboundPartitionSpec>, sort_order: Option<SortOrder>) -> Self {
+        Self::create(&["id"], |_| IN_MEMORY.to_owned(), partition_spec, sort_order).await
+    }
+
     async fn new(key_columns: &[&str], root: impl FnOnce(&TempDir) -> String) -> Self {
+        Self::create(key_columns, root, None, None).await
+    }
+
+    async fn create(
+        key_columns: &[&str],
+        root: impl FnOnce(&TempDir) -> String,
+        partition_spec: Option<UnboundPartitionSpec>,
+        sort_order: Option<SortOrder>,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Clock::new();
         let double = Arc::new(MemoryCatalog::new(root(&folder), clock.clone()));
@@ -72,8 +89,8 @@ impl World {
         let creation = TableCreation {
             name: "orders".to_owned(),
             schema: schema_from_arrow(&schema()).unwrap(),
-            partition_spec: None,
-            sort_order: None,
+            partition_spec,
+            sort_order,
             properties: Default::default(),
         };
         let table = catalog.create_table(&namespace, creation).await.unwrap();
