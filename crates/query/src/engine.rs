@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ambient::Ambient;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::TimestampMillisecondType;
 use datafusion::catalog::{CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::catalog::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -16,16 +18,19 @@ use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 use futures::future::try_join_all;
-use iceberg::TableIdent;
 use lake::{LakeTable, ScanCache};
+use uuid::Uuid;
 
 use crate::answer::{Answer, TableRead};
+use crate::catalogs::{Catalogs, Context, DEFAULT_CATALOG, OneCatalog};
 use crate::diagnosis::{self, Known};
-use crate::error::Result;
+use crate::error::{Error, MEANING, Result};
 use crate::statement::{self, Query, Reading};
 use crate::tables::{self, Tables};
-use crate::{letter_case, listing};
+use crate::time_travel::{self, Version, Versions};
+use crate::{letter_case, listing, metadata_table};
 
 /// What DataFusion calls the place where a name without a catalog or namespace is looked up.
 const CATALOG: &str = "lake";
@@ -37,6 +42,8 @@ const CONSUMERS_NAMED: usize = 3;
 
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
+    /// The catalog of names that give none; `AwsDataCatalog` if `None`.
+    pub default_catalog: Option<String>,
     /// Where a table is looked for first when a query names none.
     pub default_namespace: Option<String>,
     /// How many threads' worth of work a query is cut into; the number of cores if `None`.
@@ -47,7 +54,7 @@ pub struct EngineOptions {
 
 /// Answers queries over the tables of a catalog. Share one: it keeps manifests, deletes and footers between queries.
 pub struct Engine {
-    tables: Arc<dyn Tables>,
+    catalogs: Arc<dyn Catalogs>,
     ambient: Ambient,
     options: EngineOptions,
     cache: Arc<ScanCache>,
@@ -58,10 +65,25 @@ pub struct Engine {
 struct Named {
     reference: TableReference,
     table: LakeTable,
+    reads: Reads,
+}
+
+/// What of a table a query reads.
+enum Reads {
+    Now,
+    Then,
+    Metadata(Arc<dyn TableProvider>),
 }
 
 impl Engine {
+    /// An engine over one catalog, which goes by the default catalog's name.
     pub fn new(tables: impl Tables + 'static, ambient: Ambient, options: EngineOptions) -> Result<Self> {
+        let names = options.default_catalog.clone().into_iter().chain([DEFAULT_CATALOG.to_owned()]).collect();
+        Self::over(OneCatalog { names, tables: Arc::new(tables) }, ambient, options)
+    }
+
+    /// An engine over every catalog of `catalogs`.
+    pub fn over(catalogs: impl Catalogs + 'static, ambient: Ambient, options: EngineOptions) -> Result<Self> {
         let mut config = SessionConfig::new().with_default_catalog_and_schema(CATALOG, SCHEMA);
         if let Some(target_partitions) = options.target_partitions {
             config = config.with_target_partitions(target_partitions);
@@ -76,7 +98,7 @@ impl Engine {
         settings.sql_parser.default_null_ordering = "nulls_last".to_owned();
         let runtime = runtime(options.memory_bytes_max).map_err(|error| diagnosis::of(error, &[]))?;
         let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
-        Ok(Self { tables: Arc::new(tables), ambient, options, cache: Arc::default(), state: state.build() })
+        Ok(Self { catalogs: Arc::new(catalogs), ambient, options, cache: Arc::default(), state: state.build() })
     }
 
     /// Answers the one statement in `sql`.
@@ -86,29 +108,37 @@ impl Engine {
 
     /// Answers a statement. Every table is loaded anew and stays as it is for the whole query.
     pub async fn answer(&self, query: Query) -> Result<Answer> {
+        self.answer_in(&Context::default(), query).await
+    }
+
+    /// Answers a statement whose names mean what `context` says.
+    pub async fn answer_in(&self, context: &Context, query: Query) -> Result<Answer> {
         match query.0 {
-            Reading::Query(statement) => self.run(*statement).await,
-            Reading::ShowNamespaces => listing::namespaces(self.tables.as_ref()).await,
-            Reading::ShowTables { namespace, like } => {
-                listing::list_tables(self.tables.as_ref(), namespace.as_deref(), like.as_deref()).await
+            Reading::Query(statement) => self.run(context, *statement).await,
+            Reading::ShowNamespaces { like } => {
+                listing::namespaces(self.tables(context).await?.as_ref(), like.as_deref()).await
             }
-            Reading::Describe(name) => {
-                let reference = object_name_to_table_reference(name, true);
-                let reference = reference.map_err(|error| diagnosis::of(error, &[]))?;
-                Ok(listing::describe(&self.load(&reference).await?))
+            Reading::ShowTables { namespace, like } => {
+                let namespace = namespace.or_else(|| context.database.clone());
+                let tables = self.tables(context).await?;
+                listing::list_tables(tables.as_ref(), namespace.as_deref(), like.as_deref()).await
+            }
+            Reading::Describe(name) => Ok(listing::describe(&self.load_named(context, name).await?)),
+            Reading::ShowCreate(name) => Ok(listing::create(&self.load_named(context, name).await?)),
+            Reading::ShowProperties(name) => Ok(listing::properties(&self.load_named(context, name).await?)),
+            Reading::ShowPartitions(name) => {
+                let table = self.load_named(context, name).await?;
+                metadata_table::list_partitions(&table).await
             }
         }
     }
 
-    async fn run(&self, statement: Statement) -> Result<Answer> {
+    async fn run(&self, context: &Context, mut statement: Statement) -> Result<Answer> {
+        let versions = Versions::take(&mut statement)?;
         let references = self.state.resolve_table_references(&statement);
         let references = references.map_err(|error| diagnosis::of(error, &[]))?;
         let tables = references.into_iter().filter(|reference| !self.is_function(reference));
-        let mut named = try_join_all(tables.map(async |reference| {
-            let table = self.load(&reference).await?;
-            Ok::<_, crate::Error>(Named { reference, table })
-        }))
-        .await?;
+        let mut named = try_join_all(tables.map(|reference| self.named(context, &versions, reference))).await?;
         agree_on_snapshots(&mut named);
 
         let known = |Named { table, .. }: &Named| Known {
@@ -127,8 +157,63 @@ impl Engine {
         Ok(Answer { tables, ..answer })
     }
 
-    async fn load(&self, reference: &TableReference) -> Result<LakeTable> {
-        tables::load(self.tables.as_ref(), &self.cache, self.options.default_namespace.as_deref(), reference).await
+    async fn tables(&self, context: &Context) -> Result<Arc<dyn Tables>> {
+        tables::catalog(self.catalogs.as_ref(), self.default_catalog(context), None).await
+    }
+
+    fn default_catalog<'a>(&'a self, context: &'a Context) -> &'a str {
+        let default = context.catalog.as_deref().or(self.options.default_catalog.as_deref());
+        default.unwrap_or(DEFAULT_CATALOG)
+    }
+
+    async fn load(&self, context: &Context, reference: &TableReference) -> Result<LakeTable> {
+        let catalog = reference.catalog().unwrap_or(self.default_catalog(context));
+        let tables = tables::catalog(self.catalogs.as_ref(), catalog, Some(reference)).await?;
+        let default = context.database.as_deref().or(self.options.default_namespace.as_deref());
+        // The default database lies in the default catalog.
+        let default = default.filter(|_| reference.catalog().is_none());
+        tables::load(tables.as_ref(), &self.cache, default, reference).await
+    }
+
+    async fn load_named(&self, context: &Context, name: ObjectName) -> Result<LakeTable> {
+        let reference = object_name_to_table_reference(name, true);
+        let reference = reference.map_err(|error| diagnosis::of(error, &[]))?;
+        self.load(context, &reference).await
+    }
+
+    /// The table behind a name, at the version and in the guise that the name asks for.
+    async fn named(&self, context: &Context, versions: &Versions, reference: TableReference) -> Result<Named> {
+        let (name, version) = match versions.of(reference.table()) {
+            Some((name, version)) => (name.as_str(), Some(version)),
+            None => (reference.table(), None),
+        };
+        let (name, kind) = match metadata_table::split(name) {
+            Some((name, kind)) => (name, Some(kind)),
+            None => (name, None),
+        };
+        let table = self.load(context, &with_name(&reference, name)).await?;
+        let (table, reads) = match version {
+            None => (table, Reads::Now),
+            Some(Version::Snapshot(id)) => (time_travel::at_snapshot(&table, *id)?, Reads::Then),
+            Some(Version::Reference(name)) => (time_travel::at_reference(&table, name)?, Reads::Then),
+            Some(Version::Time(expr)) => (time_travel::at_time(&table, self.time_ms(expr).await?)?, Reads::Then),
+        };
+        let reads = match kind {
+            Some(kind) => Reads::Metadata(metadata_table::read(&table, kind).await?),
+            None => reads,
+        };
+        Ok(Named { reference, table, reads })
+    }
+
+    /// What an expression without columns comes to, as a time in milliseconds since 1970.
+    async fn time_ms(&self, expr: &Expr) -> Result<i64> {
+        let statement = statement::constant(&format!("CAST({expr} AS TIMESTAMP(3))"))?;
+        let answered = async { execute(&self.session(&[])?, statement).await };
+        let answer = answered.await.map_err(|error| diagnosis::of(error, &[]))?;
+        let value = answer.batches.first().filter(|batch| batch.num_rows() == 1).map(|batch| batch.column(0).clone());
+        let value = value.filter(|value| value.is_valid(0));
+        let value = value.and_then(|value| Some(value.as_primitive_opt::<TimestampMillisecondType>()?.value(0)));
+        value.ok_or_else(|| Error::new(MEANING, format!("{expr} is no point in time")))
     }
 
     /// `generate_series(1, 9)` stands where a table does.
@@ -138,17 +223,22 @@ impl Engine {
 
     /// A session that knows these tables and no others, at this moment in time.
     fn session(&self, named: &[Named]) -> Result<SessionState, DataFusionError> {
-        let mut schemas: HashMap<&str, MemorySchemaProvider> = HashMap::new();
-        for Named { reference, table } in named {
-            let schema = schemas.entry(reference.schema().unwrap_or(SCHEMA)).or_default();
-            schema.register_table(reference.table().to_owned(), Arc::new(table.clone()))?;
-        }
-        let catalog = MemoryCatalogProvider::new();
-        for (name, schema) in schemas {
-            catalog.register_schema(name, Arc::new(schema))?;
+        let mut schemas: HashMap<(&str, &str), MemorySchemaProvider> = HashMap::new();
+        schemas.entry((CATALOG, SCHEMA)).or_default();
+        for Named { reference, table, reads } in named {
+            let names = (reference.catalog().unwrap_or(CATALOG), reference.schema().unwrap_or(SCHEMA));
+            let provider = match reads {
+                Reads::Metadata(provider) => provider.clone(),
+                Reads::Now | Reads::Then => Arc::new(table.clone()),
+            };
+            schemas.entry(names).or_default().register_table(reference.table().to_owned(), provider)?;
         }
         let catalogs = MemoryCatalogProviderList::new();
-        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        for ((catalog, name), schema) in schemas {
+            let known = catalogs.catalog(catalog).unwrap_or_else(|| Arc::new(MemoryCatalogProvider::new()));
+            known.register_schema(name, Arc::new(schema))?;
+            catalogs.register_catalog(catalog.to_owned(), known);
+        }
 
         let builder = SessionStateBuilder::new_from_existing(self.state.clone());
         let mut state = builder.with_catalog_list(Arc::new(catalogs)).build();
@@ -161,10 +251,18 @@ impl Engine {
 
 /// A table named twice, as `t` and as `ns.t`, was loaded twice; it is to be at one snapshot all the same.
 fn agree_on_snapshots(named: &mut [Named]) {
-    let mut tables: HashMap<TableIdent, LakeTable> = HashMap::new();
-    for Named { table, .. } in named {
-        let identifier = table.table().identifier().clone();
-        *table = tables.entry(identifier).or_insert_with(|| table.clone()).clone();
+    let mut tables: HashMap<Uuid, LakeTable> = HashMap::new();
+    for Named { table, .. } in named.iter_mut().filter(|named| matches!(named.reads, Reads::Now)) {
+        *table = tables.entry(table.table().metadata().uuid()).or_insert_with(|| table.clone()).clone();
+    }
+}
+
+/// `reference` with another table's name.
+fn with_name(reference: &TableReference, name: &str) -> TableReference {
+    match (reference.catalog(), reference.schema()) {
+        (Some(catalog), Some(schema)) => TableReference::full(catalog, schema, name),
+        (_, Some(schema)) => TableReference::partial(schema, name),
+        _ => TableReference::bare(name),
     }
 }
 

@@ -37,6 +37,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) const SYNTAX: &str = "DYN200";
 pub(crate) const NO_SUCH_COLUMN: &str = "DYN201";
 pub(crate) const NO_SUCH_TABLE: &str = "DYN202";
+pub(crate) const NO_SUCH_CATALOG: &str = NO_SUCH_TABLE;
 /// A name stands for more than one thing.
 pub(crate) const AMBIGUOUS: &str = "DYN203";
 /// The statement would change something.
@@ -49,6 +50,10 @@ pub(crate) const EXECUTION: &str = "DYN207";
 pub(crate) const OUT_OF_MEMORY: &str = "DYN208";
 /// The catalog or a file of the table cannot be read.
 pub(crate) const UNREADABLE: &str = "DYN209";
+/// The table never had that version, or it has expired.
+pub(crate) const NO_SUCH_SNAPSHOT: &str = "DYN210";
+/// The SQL would read files, the environment or the network.
+pub(crate) const OUTSIDE: &str = "DYN211";
 
 impl Error {
     /// `message` says what is wrong: lower case, no full stop.

@@ -5,18 +5,24 @@
 //! turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
+mod catalogs;
 mod diagnosis;
+mod dialect;
 mod engine;
 mod error;
 mod letter_case;
 mod listing;
+mod metadata_table;
+mod parameters;
 mod statement;
 mod tables;
+mod time_travel;
 mod type_name;
 
 pub use answer::{Answer, SnapshotRead, TableRead};
+pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
-pub use statement::{Query, parse};
+pub use statement::{Query, StatementKind, parse, parse_with_parameters};
 pub use tables::Tables;
 pub use type_name::type_name;

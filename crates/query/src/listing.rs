@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::kernels::comparison::ilike;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
+use iceberg::spec::Transform;
 use lake::LakeTable;
 
 use crate::answer::{Answer, TableRead};
@@ -13,9 +14,11 @@ use crate::error::Result;
 use crate::tables::{self, Tables};
 use crate::type_name::type_name;
 
-pub(crate) async fn namespaces(tables: &dyn Tables) -> Result<Answer> {
+/// The namespaces whose name is LIKE `like`.
+pub(crate) async fn namespaces(tables: &dyn Tables, like: Option<&str>) -> Result<Answer> {
     let namespaces = tables.list_namespaces().await.map_err(tables::unreadable)?;
-    let mut names: Vec<String> = namespaces.iter().map(|namespace| namespace.to_url_string()).collect();
+    let names = namespaces.iter().map(|namespace| namespace.to_url_string());
+    let mut names: Vec<String> = names.filter(|name| like.is_none_or(|like| is_like(name, like))).collect();
     names.sort();
     Ok(answer([("namespace", names.into_iter().map(Some).collect())]))
 }
@@ -47,7 +50,49 @@ pub(crate) fn describe(table: &LakeTable) -> Answer {
     Answer { tables: vec![TableRead::of(table)], ..described }
 }
 
-fn answer<const N: usize>(columns: [(&str, Vec<Option<String>>); N]) -> Answer {
+/// The statement that would make the table, a line per row, as Athena has it for Iceberg.
+pub(crate) fn create(table: &LakeTable) -> Answer {
+    let ident = table.table().identifier();
+    let metadata = table.table().metadata();
+    let columns: Vec<String> = (table.schema().fields().iter().zip(table.columns().as_struct().fields()))
+        .map(|(field, column)| {
+            let comment = column.doc.as_ref().map(|doc| format!(" COMMENT '{}'", doc.replace('\'', "''")));
+            format!("  `{}` {}{}", field.name(), type_name(field.data_type()), comment.unwrap_or_default())
+        })
+        .collect();
+    let partitions: Vec<String> = (metadata.default_partition_spec().fields().iter())
+        .filter_map(|field| {
+            let column = table.columns().name_by_field_id(field.source_id)?;
+            Some(match field.transform {
+                Transform::Identity => format!("`{column}`"),
+                Transform::Bucket(n) => format!("bucket({n}, `{column}`)"),
+                Transform::Truncate(n) => format!("truncate({n}, `{column}`)"),
+                transform => format!("{transform}(`{column}`)"),
+            })
+        })
+        .collect();
+    let mut lines = vec![format!("CREATE TABLE `{}`.`{}` (", ident.namespace().to_url_string(), ident.name())];
+    lines.extend(columns.join(",\n").lines().map(str::to_owned));
+    match partitions.is_empty() {
+        true => lines.push(")".to_owned()),
+        false => lines.push(format!(") PARTITIONED BY ({})", partitions.join(", "))),
+    }
+    lines.push("LOCATION".to_owned());
+    lines.push(format!("  '{}'", metadata.location()));
+    lines.push("TBLPROPERTIES (".to_owned());
+    lines.push("  'table_type'='iceberg'".to_owned());
+    lines.push(")".to_owned());
+    answer([("createtab_stmt", lines.into_iter().map(Some).collect())])
+}
+
+pub(crate) fn properties(table: &LakeTable) -> Answer {
+    let mut properties: Vec<(&String, &String)> = table.table().metadata().properties().iter().collect();
+    properties.sort();
+    let (names, values) = properties.into_iter().map(|(name, value)| (Some(name.clone()), Some(value.clone()))).unzip();
+    answer([("prpt_name", names), ("prpt_value", values)])
+}
+
+pub(crate) fn answer<const N: usize>(columns: [(&str, Vec<Option<String>>); N]) -> Answer {
     let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
     let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringArray::from(values)) as ArrayRef).collect();
     let schema = Arc::new(Schema::new(fields));

@@ -2,12 +2,15 @@
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    ObjectName, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions, Statement as SqlStatement,
+    Ident, ObjectName, ShowCreateObject, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions,
+    Statement as SqlStatement,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
-use crate::diagnosis;
+use crate::dialect::{self, Athena};
 use crate::error::{Error, READ_ONLY, Result, SYNTAX};
+use crate::{diagnosis, parameters};
 
 /// How deep a query may be nested; the parser is recursive.
 const DEPTH_MAX: usize = 50;
@@ -18,40 +21,95 @@ pub struct Query(pub(crate) Reading);
 pub(crate) enum Reading {
     /// SELECT, VALUES, WITH, and EXPLAIN of them.
     Query(Box<Statement>),
-    ShowNamespaces,
+    ShowNamespaces {
+        like: Option<String>,
+    },
     ShowTables {
         namespace: Option<String>,
         like: Option<String>,
     },
     /// DESCRIBE and SHOW COLUMNS.
     Describe(ObjectName),
+    ShowCreate(ObjectName),
+    ShowPartitions(ObjectName),
+    ShowProperties(ObjectName),
+}
+
+/// What kind of statement Athena takes a query for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementKind {
+    /// SELECT, VALUES, WITH.
+    Dml,
+    /// SHOW and DESCRIBE count as this too.
+    Ddl,
+    /// EXPLAIN.
+    Utility,
+}
+
+impl Query {
+    pub fn kind(&self) -> StatementKind {
+        match &self.0 {
+            Reading::Query(statement) => match statement.as_ref() {
+                Statement::Explain(_) => StatementKind::Utility,
+                Statement::Statement(sql) if matches!(**sql, SqlStatement::Explain { .. }) => StatementKind::Utility,
+                _ => StatementKind::Dml,
+            },
+            _ => StatementKind::Ddl,
+        }
+    }
 }
 
 /// Reads the statements in `sql`, which are parted by semicolons.
 pub fn parse(sql: &str) -> Result<Vec<Query>> {
-    let parser = DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).with_recursion_limit(DEPTH_MAX).build();
-    let statements =
-        parser.and_then(|mut parser| parser.parse_statements()).map_err(|error| diagnosis::of_syntax(error, sql))?;
+    statements(sql)?.into_iter().map(|statement| classify(statement).map(Query)).collect()
+}
+
+/// Reads the one statement in `sql`, and puts `parameters` in place of its `?`: SQL literals, in order, as Athena's
+/// execution parameters.
+pub fn parse_with_parameters(sql: &str, parameters: &[String]) -> Result<Query> {
+    let mut statement = only(statements(sql)?)?;
+    parameters::fill_in(&mut statement, parameters)?;
+    classify(statement).map(Query)
+}
+
+/// A statement that has the value of one expression.
+pub(crate) fn constant(expr: &str) -> Result<Statement> {
+    only(statements(&format!("SELECT {expr}"))?)
+}
+
+fn statements(sql: &str) -> Result<Vec<Statement>> {
+    let read = || {
+        let tokens = Tokenizer::new(&Athena, sql).tokenize_with_location().map_err(ParserError::from)?;
+        let tokens = dialect::rewrite(tokens);
+        let parser = DFParserBuilder::new(tokens).with_dialect(&Athena).with_recursion_limit(DEPTH_MAX).build();
+        parser?.parse_statements()
+    };
+    let statements = read().map_err(|error| diagnosis::of_syntax(error, sql))?;
     if statements.is_empty() {
         return Err(Error::new(SYNTAX, "there is no SQL statement").with_help("SELECT 1"));
     }
-    statements.into_iter().map(|statement| classify(statement).map(Query)).collect()
+    Ok(statements.into())
+}
+
+fn only(mut statements: Vec<Statement>) -> Result<Statement> {
+    if statements.len() > 1 {
+        return Err(Error::new(SYNTAX, "there is more than one SQL statement").with_help("one statement at a time"));
+    }
+    Ok(statements.remove(0))
 }
 
 /// Reads the one statement in `sql`.
 pub(crate) fn parse_one(sql: &str) -> Result<Query> {
-    let mut queries = parse(sql)?;
-    if queries.len() > 1 {
-        return Err(Error::new(SYNTAX, "there is more than one SQL statement").with_help("one statement at a time"));
-    }
-    Ok(queries.remove(0))
+    classify(only(statements(sql)?)?).map(Query)
 }
 
 fn classify(statement: Statement) -> Result<Reading> {
     match &statement {
         Statement::Statement(sql) => match sql.as_ref() {
             SqlStatement::Query(_) | SqlStatement::Explain { .. } => Ok(Reading::Query(Box::new(statement))),
-            SqlStatement::ShowDatabases { .. } | SqlStatement::ShowSchemas { .. } => Ok(Reading::ShowNamespaces),
+            SqlStatement::ShowDatabases { show_options, .. } | SqlStatement::ShowSchemas { show_options, .. } => {
+                Ok(Reading::ShowNamespaces { like: like(show_options)? })
+            }
             SqlStatement::ShowTables { show_options, .. } => {
                 Ok(Reading::ShowTables { namespace: parent(show_options), like: like(show_options)? })
             }
@@ -60,6 +118,10 @@ fn classify(statement: Statement) -> Result<Reading> {
                 table.map(Reading::Describe).ok_or_else(|| refused(&statement))
             }
             SqlStatement::ExplainTable { table_name, .. } => Ok(Reading::Describe(table_name.clone())),
+            SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table, obj_name } => {
+                Ok(Reading::ShowCreate(obj_name.clone()))
+            }
+            SqlStatement::ShowVariable { variable } => show(variable).ok_or_else(|| refused(&statement)),
             _ => Err(refused(&statement)),
         },
         Statement::Explain(explain) => match classify((*explain.statement).clone())? {
@@ -67,6 +129,17 @@ fn classify(statement: Statement) -> Result<Reading> {
             _ => Err(refused(&statement)),
         },
         _ => Err(refused(&statement)),
+    }
+}
+
+/// `SHOW PARTITIONS t` and `SHOW TBLPROPERTIES t`, which sqlparser takes for settings.
+fn show(words: &[Ident]) -> Option<Reading> {
+    let (what, name) = words.split_first()?;
+    let name = || (!name.is_empty()).then(|| ObjectName::from(name.to_vec()));
+    match what.value.to_ascii_uppercase().as_str() {
+        "PARTITIONS" => name().map(Reading::ShowPartitions),
+        "TBLPROPERTIES" => name().map(Reading::ShowProperties),
+        _ => None,
     }
 }
 

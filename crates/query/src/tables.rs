@@ -9,7 +9,8 @@ use futures::future::try_join_all;
 use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
-use crate::error::{AMBIGUOUS, Error, NO_SUCH_TABLE, Result, UNREADABLE};
+use crate::catalogs::Catalogs;
+use crate::error::{AMBIGUOUS, Error, NO_SUCH_CATALOG, NO_SUCH_TABLE, Result, UNREADABLE};
 
 /// Where an engine finds its tables.
 #[async_trait]
@@ -38,17 +39,13 @@ impl Tables for Catalog {
 /// How alike a name must be to be suggested, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.5;
 
-/// Loads the table that `reference` names, as it is now.
+/// Loads the table that `reference` names within its catalog, as it is now.
 pub(crate) async fn load(
     tables: &dyn Tables,
     cache: &Arc<ScanCache>,
     default_namespace: Option<&str>,
     reference: &TableReference,
 ) -> Result<LakeTable> {
-    if let Some(catalog) = reference.catalog() {
-        let error = Error::new(NO_SUCH_TABLE, format!("no catalog named {catalog}"));
-        return Err(error.with_help(format!("name the table as {}", namespace_and_name(reference))));
-    }
     if let Some(namespace) = reference.schema().or(default_namespace) {
         let ident = TableIdent::new(NamespaceIdent::new(namespace.to_owned()), reference.table().to_owned());
         match tables.load(&ident, cache).await {
@@ -58,6 +55,26 @@ pub(crate) async fn load(
     }
     let ident = find(list_all(tables).await?, default_namespace, reference)?;
     tables.load(&ident, cache).await.map_err(unreadable)
+}
+
+/// The catalog of that name, for a query that means the table `reference`.
+pub(crate) async fn catalog(
+    catalogs: &dyn Catalogs,
+    name: &str,
+    reference: Option<&TableReference>,
+) -> Result<Arc<dyn Tables>> {
+    if let Some(tables) = catalogs.catalog(name).await.map_err(unreadable)? {
+        return Ok(tables);
+    }
+    let error = Error::new(NO_SUCH_CATALOG, format!("no catalog named {name}"));
+    let names = catalogs.list_catalogs().await.map_err(unreadable)?;
+    let likeness = |known: &&String| normalized_levenshtein(&known.to_lowercase(), &name.to_lowercase());
+    let best = names.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    Err(match (best.filter(|best| likeness(best) >= LIKENESS_MIN), reference) {
+        (Some(best), _) => error.with_help(format!("\"{best}\"")),
+        (None, Some(reference)) => error.with_help(format!("name the table as {}", namespace_and_name(reference))),
+        (None, None) => error.with_help(names.join(", ")),
+    })
 }
 
 /// Every table of every namespace.

@@ -4,3 +4,4 @@ mod dialect;
 mod errors;
 mod names;
 mod support;
+mod time_travel;

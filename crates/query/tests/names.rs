@@ -71,3 +71,64 @@ async fn a_table_named_twice_is_read_at_one_snapshot() {
     let names: Vec<&str> = answer.tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!(names, ["archive.orders", "sales.Returns"]);
 }
+
+struct Buckets(Vec<(&'static str, LocalLake)>);
+
+#[async_trait::async_trait]
+impl query::Catalogs for Buckets {
+    async fn list_catalogs(&self) -> lake::Result<Vec<String>> {
+        Ok(self.0.iter().map(|(name, _)| (*name).to_owned()).collect())
+    }
+
+    async fn catalog(&self, name: &str) -> lake::Result<Option<std::sync::Arc<dyn query::Tables>>> {
+        let found = self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        Ok(found.map(|(_, lake)| std::sync::Arc::new(lake.clone()) as _))
+    }
+}
+
+#[tokio::test]
+async fn a_table_is_named_by_catalog_database_and_table() {
+    let buckets = Buckets(vec![
+        ("AwsDataCatalog", two_namespaces().await),
+        ("s3tablescatalog/streamtablebucket", transactions().await),
+    ]);
+    let engine = query::Engine::over(buckets, ambient::Ambient::fixed(NOON_MS), EngineOptions::default()).unwrap();
+    let context = query::Context {
+        catalog: Some("s3tablescatalog/streamtablebucket".to_owned()),
+        database: Some("analytics".to_owned()),
+    };
+    let check = async |context: &query::Context, sql: &str, expected: &str| {
+        let query = query::parse(sql).unwrap().remove(0);
+        match engine.answer_in(context, query).await {
+            Ok(answer) => assert_eq!(lines(&answer), [expected], "{sql}"),
+            Err(error) => assert_eq!(format!("{} {error}", error.code()), expected, "{sql}"),
+        }
+    };
+    let default = query::Context::default();
+    check(&default, r#"SELECT count(*) FROM "s3tablescatalog/streamtablebucket"."analytics"."transactions""#, "6")
+        .await;
+    check(&default, r#"SELECT count(*) FROM "s3tablescatalog/streamtablebucket".analytics.transactions t WHERE t.date = DATE '2026-11-22'"#, "4").await;
+    check(&default, r#"SELECT count(*) FROM "s3tablescatalog/streamtablebucket".analytics."transactions$files""#, "1")
+        .await;
+    check(&default, "SELECT price FROM AwsDataCatalog.sales.orders", "1").await;
+    check(&default, r#"SELECT price FROM "AwsDataCatalog".archive.orders"#, "26").await;
+    check(
+        &default,
+        r#"SELECT count(*) FROM sales.orders, "s3tablescatalog/streamtablebucket".analytics.transactions"#,
+        "6",
+    )
+    .await;
+    check(&context, "SELECT count(*) FROM transactions", "6").await;
+    check(&context, "SELECT count(*) FROM analytics.transactions", "6").await;
+    check(&context, "SELECT count(*) FROM awsdatacatalog.sales.orders", "1").await;
+    check(&context, "SHOW TABLES", "analytics|transactions").await;
+    check(&context, "SHOW DATABASES", "analytics").await;
+    check(&default, "SHOW TABLES IN archive", "archive|orders").await;
+    check(&context, "SELECT count(*) FROM sales.orders", "DYN202 no table named sales.orders").await;
+    check(
+        &default,
+        r#"SELECT 1 FROM "s3tablescatalog/streambucket".analytics.transactions"#,
+        "DYN202 no catalog named s3tablescatalog/streambucket",
+    )
+    .await;
+}
