@@ -9,10 +9,12 @@ use arrow::datatypes::TimestampMillisecondType;
 use datafusion::catalog::{CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::catalog::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::TableReference;
@@ -24,13 +26,16 @@ use lake::{LakeTable, ScanCache};
 use uuid::Uuid;
 
 use crate::answer::{Answer, TableRead};
+use crate::arithmetic::{AsAthena, Decimals};
 use crate::catalogs::{Catalogs, Context, DEFAULT_CATALOG, OneCatalog};
 use crate::diagnosis::{self, Known};
 use crate::error::{Error, MEANING, Result};
 use crate::statement::{self, Query, Reading};
 use crate::tables::{self, Tables};
 use crate::time_travel::{self, Version, Versions};
-use crate::{letter_case, listing, metadata_table};
+use crate::type_planner::AthenaTypes;
+use crate::unnest::Unnesting;
+use crate::{column_names, functions, letter_case, listing, metadata_table, outside, unnest};
 
 /// What DataFusion calls the place where a name without a catalog or namespace is looked up.
 const CATALOG: &str = "lake";
@@ -97,8 +102,14 @@ impl Engine {
         settings.sql_parser.parse_float_as_decimal = true;
         settings.sql_parser.default_null_ordering = "nulls_last".to_owned();
         let runtime = runtime(options.memory_bytes_max).map_err(|error| diagnosis::of(error, &[]))?;
-        let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
-        Ok(Self { catalogs: Arc::new(catalogs), ambient, options, cache: Arc::default(), state: state.build() })
+        let builder = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
+        let builder = builder.with_type_planner(Arc::new(AthenaTypes)).with_analyzer_rules(analyzer_rules());
+        let mut state = builder.build();
+        let planned = functions::register(&mut state)
+            .and_then(|()| state.register_expr_planner(Arc::new(Decimals)))
+            .and_then(|()| state.register_relation_planner(Arc::new(Unnesting)));
+        planned.map_err(|error| diagnosis::of(error, &[]))?;
+        Ok(Self { catalogs: Arc::new(catalogs), ambient, options, cache: Arc::default(), state })
     }
 
     /// Answers the one statement in `sql`.
@@ -135,6 +146,7 @@ impl Engine {
 
     async fn run(&self, context: &Context, mut statement: Statement) -> Result<Answer> {
         let versions = Versions::take(&mut statement)?;
+        as_planned(&mut statement)?;
         let references = self.state.resolve_table_references(&statement);
         let references = references.map_err(|error| diagnosis::of(error, &[]))?;
         let tables = references.into_iter().filter(|reference| !self.is_function(reference));
@@ -207,7 +219,8 @@ impl Engine {
 
     /// What an expression without columns comes to, as a time in milliseconds since 1970.
     async fn time_ms(&self, expr: &Expr) -> Result<i64> {
-        let statement = statement::constant(&format!("CAST({expr} AS TIMESTAMP(3))"))?;
+        let mut statement = statement::constant(&format!("CAST({expr} AS TIMESTAMP(3))"))?;
+        as_planned(&mut statement)?;
         let answered = async { execute(&self.session(&[])?, statement).await };
         let answer = answered.await.map_err(|error| diagnosis::of(error, &[]))?;
         let value = answer.batches.first().filter(|batch| batch.num_rows() == 1).map(|batch| batch.column(0).clone());
@@ -247,6 +260,21 @@ impl Engine {
         state.execution_props_mut().query_execution_start_time = Some(self.ambient.now().into());
         Ok(state)
     }
+}
+
+/// Ours stands first: what types it settles is then coerced to.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(AsAthena));
+    rules
+}
+
+/// Says `statement` in words that the planner knows.
+fn as_planned(statement: &mut Statement) -> Result<()> {
+    outside::check(statement)?;
+    column_names::complete(statement);
+    unnest::gather(statement);
+    functions::rewrite(statement)
 }
 
 /// A table named twice, as `t` and as `ns.t`, was loaded twice; it is to be at one snapshot all the same.

@@ -5,19 +5,25 @@
 //! turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
+mod arithmetic;
 mod catalogs;
+mod column_names;
 mod diagnosis;
 mod dialect;
 mod engine;
 mod error;
+mod functions;
 mod letter_case;
 mod listing;
 mod metadata_table;
+mod outside;
 mod parameters;
 mod statement;
 mod tables;
 mod time_travel;
 mod type_name;
+mod type_planner;
+mod unnest;
 
 pub use answer::{Answer, SnapshotRead, TableRead};
 pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG};

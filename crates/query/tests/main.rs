@@ -5,3 +5,4 @@ mod errors;
 mod names;
 mod support;
 mod time_travel;
+mod try_sql;

@@ -1,0 +1,154 @@
+//! Where Athena computes otherwise than DataFusion: quotients, sums and averages of decimals, casts to whole numbers and
+//! of timestamps to text.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::functions::math;
+use datafusion::logical_expr::expr::WindowFunctionDefinition;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF, TryCast, cast};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::functions;
+
+/// Plans `a / b` of decimals.
+#[derive(Debug)]
+pub(crate) struct Decimals;
+
+impl ExprPlanner for Decimals {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let is_division = matches!(expr.op, BinaryOperator::Divide);
+        let types = (expr.left.get_type(schema), expr.right.get_type(schema));
+        let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(expr)) };
+        let is_exact = |of: &DataType| is_decimal(of) || of.is_integer();
+        if !is_division || !is_exact(&left) || !is_exact(&right) || !(is_decimal(&left) || is_decimal(&right)) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let divide = ScalarUDF::from(functions::decimal_divide());
+        Ok(PlannerResult::Planned(divide.call(vec![expr.left, expr.right])))
+    }
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..))
+}
+
+/// Rewrites casts and aggregates once types are known.
+#[derive(Debug)]
+pub(crate) struct AsAthena;
+
+impl AnalyzerRule for AsAthena {
+    fn name(&self) -> &str {
+        "as_athena"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(analyze).map(|plan| plan.data)
+    }
+}
+
+fn analyze(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        schema.merge(&scan.projected_schema);
+    }
+    let names = NamePreserver::new(&plan);
+    let is_window_or_aggregate = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
+    let plan = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
+        // An aggregate's own name is looked up from above.
+        let changed = rewritten.transformed && !is_window_or_aggregate;
+        Ok(if changed { rewritten.update_data(|expr| name.restore(expr)) } else { rewritten })
+    })?;
+    plan.map_data(|plan| plan.recompute_schema())?.transform_data(narrow_decimals)
+}
+
+/// Sums and averages of decimals in the types that Athena gives them: the largest precision, and the argument's own type.
+fn narrow_decimals(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let (computed, input) = match &plan {
+        LogicalPlan::Aggregate(aggregate) => (&aggregate.aggr_expr, &aggregate.input),
+        LogicalPlan::Window(window) => (&window.window_expr, &window.input),
+        _ => return Ok(Transformed::no(plan)),
+    };
+    let columns = plan.schema().columns();
+    let first = columns.len() - computed.len();
+    let mut types = vec![None; first];
+    for expr in computed {
+        types.push(type_in_athena(expr, input.schema())?);
+    }
+    if types.iter().all(Option::is_none) {
+        return Ok(Transformed::no(plan));
+    }
+    let shown = columns.into_iter().zip(types).map(|(column, data_type)| match data_type {
+        Some(data_type) => {
+            let (relation, name) = (column.relation.clone(), column.name.clone());
+            cast(Expr::Column(column), data_type).alias_qualified(relation, name)
+        }
+        None => Expr::Column(column),
+    });
+    let shown = shown.collect();
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(shown, Arc::new(plan))?)))
+}
+
+fn type_in_athena(expr: &Expr, schema: &DFSchema) -> Result<Option<DataType>> {
+    let (name, args) = match expr {
+        Expr::Alias(alias) => return type_in_athena(&alias.expr, schema),
+        Expr::AggregateFunction(function) => (function.func.name(), &function.params.args),
+        Expr::WindowFunction(function) => match &function.fun {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => (aggregate.name(), &function.params.args),
+            WindowFunctionDefinition::WindowUDF(_) => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let Some(Ok(DataType::Decimal128(precision, scale))) = args.first().map(|arg| arg.get_type(schema)) else {
+        return Ok(None);
+    };
+    Ok(match name {
+        "sum" => Some(DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale)),
+        "avg" => Some(DataType::Decimal128(precision, scale)),
+        _ => None,
+    })
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::Cast(Cast { expr: of, data_type }) => {
+            let from = of.get_type(schema)?;
+            if is_fraction(&from) && data_type.is_integer() {
+                let rounded = math::round().call(vec![*of]);
+                return Ok(Transformed::yes(cast(rounded, data_type)));
+            }
+            if is_timestamp(&from) && data_type.is_string() {
+                let text = ScalarUDF::from(functions::timestamp_text()).call(vec![*of]);
+                return Ok(Transformed::yes(cast(text, data_type)));
+            }
+            Ok(Transformed::no(Expr::Cast(Cast { expr: of, data_type })))
+        }
+        Expr::TryCast(TryCast { expr: of, data_type }) => {
+            let from = of.get_type(schema)?;
+            if is_fraction(&from) && data_type.is_integer() {
+                let rounded = Box::new(math::round().call(vec![*of]));
+                return Ok(Transformed::yes(Expr::TryCast(TryCast { expr: rounded, data_type })));
+            }
+            Ok(Transformed::no(Expr::TryCast(TryCast { expr: of, data_type })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn is_fraction(data_type: &DataType) -> bool {
+    is_decimal(data_type) || data_type.is_floating()
+}
+
+fn is_timestamp(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..))
+}
