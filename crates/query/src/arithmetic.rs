@@ -11,19 +11,21 @@ use datafusion::error::Result;
 use datafusion::functions::math;
 use datafusion::logical_expr::expr::WindowFunctionDefinition;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF, TryCast, cast};
+use datafusion::logical_expr::{
+    Cast, Expr, ExprSchemable, GetFieldAccess, LogicalPlan, Projection, ScalarUDF, TryCast, cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::functions;
 
-/// Plans `a / b` of decimals.
+/// Plans `a / b` of decimals, and `map[key]`.
 #[derive(Debug)]
-pub(crate) struct Decimals;
+pub(crate) struct Operators;
 
-impl ExprPlanner for Decimals {
+impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let is_division = matches!(expr.op, BinaryOperator::Divide);
         let types = (expr.left.get_type(schema), expr.right.get_type(schema));
@@ -34,6 +36,21 @@ impl ExprPlanner for Decimals {
         }
         let divide = ScalarUDF::from(functions::decimal_divide());
         Ok(PlannerResult::Planned(divide.call(vec![expr.left, expr.right])))
+    }
+
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let is_map = matches!(access.expr.get_type(schema), Ok(DataType::Map(..)));
+        let key = match access.field_access.clone() {
+            GetFieldAccess::ListIndex { key } if is_map => *key,
+            GetFieldAccess::NamedStructField { name } if is_map => Expr::Literal(name, None),
+            _ => return Ok(PlannerResult::Original(access)),
+        };
+        let element_at = ScalarUDF::from(functions::element_at());
+        Ok(PlannerResult::Planned(element_at.call(vec![access.expr, key])))
     }
 }
 
@@ -53,6 +70,11 @@ impl AnalyzerRule for AsAthena {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(analyze).map(|plan| plan.data)
     }
+}
+
+/// `expr` as Athena computes it.
+pub(crate) fn in_athena(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    expr.transform_up(|expr| rewrite(expr, schema)).map(|expr| expr.data)
 }
 
 fn analyze(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {

@@ -148,22 +148,30 @@ fn place(span: Span) -> Option<Place> {
 
 /// The innermost message, without DataFusion's names for its own stages.
 fn text(error: &DataFusionError) -> String {
-    lower_first(
-        match error.find_root() {
-            DataFusionError::Plan(message)
-            | DataFusionError::NotImplemented(message)
-            | DataFusionError::Execution(message) => message.clone(),
-            DataFusionError::ArrowError(arrow, _) => arrow.to_string(),
-            other => other.strip_backtrace(),
-        }
-        .as_str(),
-    )
+    let message = match error.find_root() {
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message) => message.clone(),
+        DataFusionError::ArrowError(arrow, _) => arrow.to_string(),
+        other => other.strip_backtrace(),
+    };
+    lower_first(said_by_function(&message).unwrap_or(&message))
 }
 
 fn lower_first(message: &str) -> String {
-    let mut characters = message.trim_end_matches('.').chars();
-    match characters.next() {
-        Some(first) => first.to_lowercase().chain(characters).collect(),
-        None => String::new(),
+    let message = message.trim_end_matches('.');
+    let mut characters = message.chars();
+    match (characters.next(), characters.clone().next()) {
+        // A word in capitals is a keyword.
+        (Some(first), second) if second.is_none_or(|second| !second.is_uppercase()) => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => message.to_owned(),
     }
+}
+
+/// What a function said of its arguments, out of what DataFusion says around it.
+fn said_by_function(message: &str) -> Option<&str> {
+    let (_, said) = message.split_once("user-defined coercion failed with \"Error during planning: ")?;
+    said.split_once("\" No function matches").map(|(said, _)| said)
 }

@@ -5,8 +5,10 @@
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 /// sqlparser's generic dialect, which takes most spellings, with table versions.
@@ -33,6 +35,18 @@ impl Dialect for Athena {
 
     fn is_identifier_part(&self, character: char) -> bool {
         GenericDialect.is_identifier_part(character)
+    }
+
+    /// sqlparser takes all of `'C' AND y` in `x IS DISTINCT FROM 'C' AND y`.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let is_negated = parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]);
+        if !is_negated && !parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            return None;
+        }
+        let compare = if is_negated { Expr::IsNotDistinctFrom } else { Expr::IsDistinctFrom };
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| compare(Box::new(left.clone()), Box::new(right))))
     }
 
     says_yes! {

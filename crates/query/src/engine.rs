@@ -9,12 +9,12 @@ use arrow::datatypes::TimestampMillisecondType;
 use datafusion::catalog::{CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::catalog::{MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::error::DataFusionError;
-use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::TableReference;
@@ -26,7 +26,7 @@ use lake::{LakeTable, ScanCache};
 use uuid::Uuid;
 
 use crate::answer::{Answer, TableRead};
-use crate::arithmetic::{AsAthena, Decimals};
+use crate::arithmetic::{AsAthena, Operators};
 use crate::catalogs::{Catalogs, Context, DEFAULT_CATALOG, OneCatalog};
 use crate::diagnosis::{self, Known};
 use crate::error::{Error, MEANING, Result};
@@ -103,12 +103,18 @@ impl Engine {
         settings.sql_parser.default_null_ordering = "nulls_last".to_owned();
         let runtime = runtime(options.memory_bytes_max).map_err(|error| diagnosis::of(error, &[]))?;
         let builder = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
-        let builder = builder.with_type_planner(Arc::new(AthenaTypes)).with_analyzer_rules(analyzer_rules());
+        let builder = builder
+            .with_type_planner(Arc::new(AthenaTypes))
+            .with_analyzer_rules(analyzer_rules())
+            .with_optimizer_rules(optimizer_rules());
         let mut state = builder.build();
-        let planned = functions::register(&mut state)
-            .and_then(|()| state.register_expr_planner(Arc::new(Decimals)))
-            .and_then(|()| state.register_relation_planner(Arc::new(Unnesting)));
+        let planned =
+            functions::register(&mut state).and_then(|()| state.register_relation_planner(Arc::new(Unnesting)));
         planned.map_err(|error| diagnosis::of(error, &[]))?;
+        // Of several planners the first that can decides.
+        let theirs = state.expr_planners().to_vec();
+        let planners = std::iter::once(Arc::new(Operators) as Arc<dyn ExprPlanner>).chain(theirs).collect();
+        let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         Ok(Self { catalogs: Arc::new(catalogs), ambient, options, cache: Arc::default(), state })
     }
 
@@ -162,7 +168,7 @@ impl Engine {
             let state = self.session(&named)?;
             execute(&state, statement).await
         };
-        let answer = answered.await.map_err(|error| diagnosis::of(error, &known))?;
+        let answer = answered.await.map_err(|error| functions::suggest(diagnosis::of(error, &known), &self.state))?;
         let mut tables: Vec<TableRead> = named.iter().map(|named| TableRead::of(&named.table)).collect();
         tables.sort_by(|one, other| one.name.cmp(&other.name));
         tables.dedup();
@@ -262,11 +268,18 @@ impl Engine {
     }
 }
 
-/// Ours stands first: what types it settles is then coerced to.
+/// Ours stands before the coercion of types, which then goes by the types it settles.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
-    rules.insert(0, Arc::new(AsAthena));
+    let coercion = rules.iter().position(|rule| rule.name() == "type_coercion").unwrap_or(0);
+    rules.insert(coercion, Arc::new(AsAthena));
     rules
+}
+
+/// Without the two that move struct fields below an UNNEST, where the struct is still a list.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let moves_fields = |name: &str| ["extract_leaf_expressions", "push_down_leaf_projections"].contains(&name);
+    Optimizer::new().rules.into_iter().filter(|rule| !moves_fields(rule.name())).collect()
 }
 
 /// Says `statement` in words that the planner knows.
@@ -299,7 +312,7 @@ async fn execute(state: &SessionState, statement: Statement) -> Result<Answer, D
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     read_only.verify_plan(&plan)?;
     let plan = state.create_physical_plan(&plan).await?;
-    let schema = plan.schema();
+    let schema = column_names::shown(&plan.schema());
     let batches = collect(plan.clone(), state.task_ctx()).await?;
     Ok(Answer { schema, batches, bytes_read: bytes_scanned(plan.as_ref()), tables: Vec::new() })
 }

@@ -77,6 +77,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn without_help(mut self) -> Self {
+        self.0.help = None;
+        self
+    }
+
     /// Where the error has a place, writing `replacement` there cures it.
     pub(crate) fn with_replacement(mut self, replacement: impl Into<String>) -> Self {
         let replacement = replacement.into();

@@ -1,8 +1,11 @@
 //! SQL over the lake, read-only: every query sees one snapshot of each table it names.
 //!
-//! `engine` takes a query from text to answer. `statement` says what kind of statement it is, `tables` finds the tables
-//! it names, `letter_case` lets unquoted names be written in any case, `listing` answers SHOW and DESCRIBE, `diagnosis`
-//! turns what went wrong into an [`Error`] with its place in the text and a way out.
+//! `engine` takes a query from text to answer. `dialect` lets sqlparser read Athena's SQL, `statement` says what kind of
+//! statement it is, `parameters` fills in its `?`. `catalogs` and `tables` find the tables it names, `time_travel` their
+//! versions, `metadata_table` what `$snapshots` and the like hold. `outside` refuses what reads elsewhere. Then the
+//! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
+//! and `arithmetic` where Athena computes otherwise. `listing` answers SHOW and DESCRIBE, `diagnosis` turns what went wrong
+//! into an [`Error`] with its place in the text and a way out.
 
 mod answer;
 mod arithmetic;

@@ -29,6 +29,7 @@ impl VisitorMut for Check {
                 let name = name.to_string();
                 (!TABLE_FUNCTIONS.contains(&name.to_lowercase().as_str())).then_some(name)
             }
+            TableFactor::TableFunction { expr, .. } => Some(expr.to_string()),
             // `FROM '/etc/passwd'`, as DuckDB has it.
             TableFactor::Table { name, .. } => {
                 let first = name.0.first().and_then(|part| part.as_ident());

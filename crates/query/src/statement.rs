@@ -61,7 +61,12 @@ impl Query {
 
 /// Reads the statements in `sql`, which are parted by semicolons.
 pub fn parse(sql: &str) -> Result<Vec<Query>> {
-    statements(sql)?.into_iter().map(|statement| classify(statement).map(Query)).collect()
+    let statements = statements(sql)?.into_iter();
+    let without_parameters = |mut statement| {
+        parameters::fill_in(&mut statement, &[])?;
+        classify(statement).map(Query)
+    };
+    statements.map(without_parameters).collect()
 }
 
 /// Reads the one statement in `sql`, and puts `parameters` in place of its `?`: SQL literals, in order, as Athena's
@@ -100,7 +105,7 @@ fn only(mut statements: Vec<Statement>) -> Result<Statement> {
 
 /// Reads the one statement in `sql`.
 pub(crate) fn parse_one(sql: &str) -> Result<Query> {
-    classify(only(statements(sql)?)?).map(Query)
+    parse_with_parameters(sql, &[])
 }
 
 fn classify(statement: Statement) -> Result<Reading> {

@@ -4,14 +4,16 @@
 //! relation with it, and [`Unnesting`] plans that relation.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use arrow::array::{ListArray, new_null_array};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, ExprSchema, ScalarValue, UnnestOptions, plan_err};
 use datafusion::error::Result;
-use datafusion::functions_nested::{cardinality, make_array, map_keys, map_values, range};
+use datafusion::functions_nested::{cardinality, map_keys, map_values, range};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
-use datafusion::prelude::get_field;
 use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
@@ -176,10 +178,11 @@ fn unnest_arrays(
             true => {
                 let of = list.get_type(left.schema())?;
                 let DataType::List(element) = &of else { return plan_err!("{of} is no array") };
-                let null = make_array::make_array_udf().call(vec![lit(ScalarValue::try_from(element.data_type())?)]);
+                let null = new_null_array(element.data_type(), 1);
+                let null = ListArray::try_new(element.clone(), OffsetBuffer::from_lengths([1]), null, None)?;
                 let length = cast(cardinality::cardinality_udf().call(vec![list.clone()]), DataType::Int64);
                 let length = datafusion::functions::core::coalesce().call(vec![length, lit(0_i64)]);
-                when(length.gt(lit(0_i64)), list.clone()).otherwise(cast(null, of))?
+                when(length.gt(lit(0_i64)), list.clone()).otherwise(lit(ScalarValue::List(Arc::new(null))))?
             }
             false => list.clone(),
         };
@@ -190,23 +193,23 @@ fn unnest_arrays(
         columns.push(series.alias(list_name(lists.len())));
     }
     let unnested: Vec<Column> = (0..columns.len()).map(|index| Column::from_name(list_name(index))).collect();
-    let plan = LogicalPlanBuilder::from(left)
+    let mut plan = LogicalPlanBuilder::from(left)
         .project(kept.iter().cloned().chain(columns))?
         .unnest_columns_with_options(unnested.clone(), UnnestOptions::new().with_preserve_nulls(false))?;
 
     let mut given = Vec::new();
     for (index, column) in unnested.iter().enumerate() {
-        let is_ordinal = index == lists.len();
         let of = plan.schema().data_type(column)?.clone();
         match of {
             // An array of rows gives a column for each field, unless the names given say otherwise.
-            DataType::Struct(fields) if !is_ordinal && names.len() != unnested.len() => {
+            DataType::Struct(fields) if names.len() != unnested.len() => {
+                plan = plan.unnest_column(column.clone())?;
                 for field in fields.iter() {
-                    let value = get_field(Expr::Column(column.clone()), field.name().as_str());
-                    given.push((value, field.name().clone()));
+                    let of_field = Column::from_name(format!("{}.{}", column.name, field.name()));
+                    given.push((Expr::Column(of_field), field.name().clone()));
                 }
             }
-            _ if is_ordinal => given.push((Expr::Column(column.clone()), "ordinality".to_owned())),
+            _ if index == lists.len() => given.push((Expr::Column(column.clone()), "ordinality".to_owned())),
             _ => given.push((Expr::Column(column.clone()), format!("_col{index}"))),
         }
     }

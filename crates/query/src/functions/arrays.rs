@@ -11,7 +11,12 @@ use crate::functions::json::read_as;
 use crate::functions::scalar::{Scalar, count};
 
 pub(super) fn all() -> Vec<Scalar> {
-    vec![Scalar::new("element_at", takes_element, element, element_at), json_cast()]
+    vec![element_at(), json_cast()]
+}
+
+/// An array's element, counted from 1, from the end where negative; a map's value. NULL where there is none.
+pub(crate) fn element_at() -> Scalar {
+    Scalar::new("element_at", takes_element, element, at)
 }
 
 /// `CAST(json AS ARRAY(…))`: `json_cast(json, <a null of the type>)`.
@@ -56,8 +61,7 @@ fn element(types: &[DataType]) -> Result<DataType> {
     }
 }
 
-/// An array's element, counted from 1, from the end where negative; a map's value. NULL where there is none.
-fn element_at(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+fn at(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     match arrays[0].data_type() {
         DataType::Map(..) => value_at(arrays),
         _ => {

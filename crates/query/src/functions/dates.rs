@@ -8,7 +8,8 @@ use arrow::compute::{cast, kernels::numeric::add};
 use arrow::datatypes::{
     DataType, Date32Type, Int64Type, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono::format::{Parsed, StrftimeItems};
+use chrono::{DateTime, Datelike, NaiveDateTime, Offset, TimeZone, Utc};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::functions::datetime;
@@ -170,9 +171,7 @@ fn date_parse(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let parse = |(text, format): (Option<&str>, Option<&str>)| {
         let (Some(text), Some(format)) = (text, format) else { return Ok(None) };
         let chrono = chrono_format(format)?;
-        let time = NaiveDateTime::parse_from_str(text, &chrono)
-            .or_else(|_| NaiveDate::parse_from_str(text, &chrono).map(|date| date.and_time(Default::default())))
-            .or_else(|_| NaiveDateTime::parse_from_str(&format!("{text} 00"), &format!("{chrono} %M")));
+        let time = parse_with_defaults(text, &chrono);
         match time {
             Ok(time) => Ok(Some(time.and_utc().timestamp_millis())),
             Err(_) => exec_err!("'{text}' is not of the format '{format}'"),
@@ -180,6 +179,30 @@ fn date_parse(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     };
     let parsed = texts.iter().zip(formats.iter()).map(parse).collect::<Result<TimestampMillisecondArray>>()?;
     Ok(Arc::new(parsed))
+}
+
+/// What the format leaves out is as in 1970-01-01 00:00:00.
+fn parse_with_defaults(text: &str, format: &str) -> chrono::ParseResult<NaiveDateTime> {
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, text, StrftimeItems::new(format))?;
+    if parsed.year().is_none() && parsed.year_mod_100().is_none() {
+        parsed.set_year(1970)?;
+    }
+    if parsed.ordinal().is_none() {
+        if parsed.month().is_none() {
+            parsed.set_month(1)?;
+        }
+        if parsed.day().is_none() {
+            parsed.set_day(1)?;
+        }
+    }
+    if parsed.hour_mod_12().is_none() {
+        parsed.set_hour(0)?;
+    }
+    if parsed.minute().is_none() {
+        parsed.set_minute(0)?;
+    }
+    Ok(parsed.to_naive_date()?.and_time(parsed.to_naive_time()?))
 }
 
 fn date_format(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {

@@ -88,12 +88,25 @@ fn texts_of(arrays: &[ArrayRef], of: fn(&str, &str) -> Result<Option<String>>) -
 }
 
 fn json_parse(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
-    for json in arrays[0].as_string::<i32>().iter().flatten() {
-        if serde_json::from_str::<&RawValue>(json).is_err() {
-            return exec_err!("this is not JSON: {json}");
+    let parsed = arrays[0].as_string::<i32>().iter().map(|json| {
+        let Some(json) = json else { return Ok(None) };
+        match serde_json::from_str::<&RawValue>(json) {
+            Ok(value) => Ok(Some(without_spaces(value.get()))),
+            Err(_) => exec_err!("this is not JSON: {json}"),
         }
-    }
-    Ok(arrays[0].clone())
+    });
+    Ok(Arc::new(parsed.collect::<Result<StringArray>>()?))
+}
+
+fn without_spaces(json: &str) -> String {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let keep = |character: &char| {
+        let is_kept = is_text || !character.is_ascii_whitespace();
+        is_text ^= *character == '"' && !is_escaped;
+        is_escaped = is_text && *character == '\\' && !is_escaped;
+        is_kept
+    };
+    json.chars().filter(keep).collect()
 }
 
 fn json_array_get(arrays: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {

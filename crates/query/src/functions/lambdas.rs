@@ -18,10 +18,14 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{DFSchema, ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
+
+use crate::arithmetic::in_athena;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
@@ -88,7 +92,12 @@ impl Lambda {
         let fields: Vec<Field> = columns.map(|(name, of)| Field::new(name, of, true)).collect();
         let schema = Arc::new(Schema::new(fields));
         let df_schema = DFSchema::try_from(schema.clone())?;
-        let expr = self.session.create_logical_expr(text, &df_schema)?;
+        let expr = in_athena(self.session.create_logical_expr(text, &df_schema)?, &df_schema)?;
+        let context = SimplifyContext::default()
+            .with_schema(Arc::new(df_schema.clone()))
+            .with_config_options(self.session.config_options().clone());
+        let simplifier = ExprSimplifier::new(context);
+        let expr = simplifier.simplify(simplifier.coerce(expr, &df_schema)?)?;
         Ok(Body { expr: self.session.create_physical_expr(expr, &df_schema)?, schema })
     }
 

@@ -60,7 +60,7 @@ fn group(arrays: &[ArrayRef], row: usize) -> Option<usize> {
     groups.is_valid(row).then(|| usize::try_from(groups.value(row)).ok())?
 }
 
-fn rows<'a>(arrays: &'a [ArrayRef]) -> impl Iterator<Item = Option<(usize, &'a str, &'a str)>> {
+fn rows(arrays: &[ArrayRef]) -> impl Iterator<Item = Option<(usize, &str, &str)>> {
     let both = arrays[0].as_string::<i32>().iter().zip(arrays[1].as_string::<i32>().iter()).enumerate();
     both.map(|(row, (text, pattern))| Some((row, text?, pattern?)))
 }

@@ -1,5 +1,14 @@
 //! Calls of Athena's functions, spelled in DataFusion's.
 
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+
+use crate::dialect::Athena;
+use crate::error::{Error, MEANING, Result};
+
 /// A name, how many arguments, and what the call stands for.
 pub(super) const TEMPLATES: &[(&str, usize, &str)] = &[
     // Conditions.
@@ -7,7 +16,8 @@ pub(super) const TEMPLATES: &[(&str, usize, &str)] = &[
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     // Aggregates.
     ("any_value", 1, "first_value($1) FILTER (WHERE $1 IS NOT NULL)"),
-    ("approx_distinct", 2, "approx_distinct($1)"),
+    ("approx_distinct", 1, "CAST(approx_distinct($1) AS BIGINT)"),
+    ("approx_distinct", 2, "CAST(approx_distinct($1) AS BIGINT)"),
     ("approx_percentile", 2, "approx_percentile_cont($2) WITHIN GROUP (ORDER BY $1)"),
     ("arbitrary", 1, "first_value($1) FILTER (WHERE $1 IS NOT NULL)"),
     ("count_if", 1, "count(CASE WHEN $1 THEN 1 END)"),
@@ -16,6 +26,7 @@ pub(super) const TEMPLATES: &[(&str, usize, &str)] = &[
     ("map_agg", 2, "map(array_agg($1) FILTER (WHERE $1 IS NOT NULL), array_agg($2) FILTER (WHERE $1 IS NOT NULL))"),
     ("max_by", 2, "first_value($1 ORDER BY $2 DESC NULLS LAST) FILTER (WHERE $2 IS NOT NULL)"),
     ("min_by", 2, "first_value($1 ORDER BY $2 ASC NULLS LAST) FILTER (WHERE $2 IS NOT NULL)"),
+    ("variance", 1, "var($1)"),
     ("set_agg", 1, "array_agg(DISTINCT $1)"),
     // Times. The parts of one are bigint.
     ("current_timezone", 0, "'UTC'"),
@@ -53,12 +64,11 @@ pub(super) const TEMPLATES: &[(&str, usize, &str)] = &[
     ("from_utf8", 1, "arrow_cast($1, 'Utf8View')"),
     ("levenshtein_distance", 2, "CAST(levenshtein($1, $2) AS BIGINT)"),
     ("length", 1, "CAST(character_length($1) AS BIGINT)"),
-    ("md5", 1, "decode(md5($1), 'hex')"),
     ("position", 2, "CAST(strpos($2, $1) AS BIGINT)"),
     ("replace", 2, "replace($1, $2, '')"),
     ("split", 2, "string_to_array($1, $2)"),
     ("strpos", 2, "CAST(strpos($1, $2) AS BIGINT)"),
-    ("to_base64", 1, "encode($1, 'base64')"),
+    ("to_base64", 1, "encode($1, 'base64pad')"),
     ("to_hex", 1, "upper(encode($1, 'hex'))"),
     ("to_utf8", 1, "arrow_cast($1, 'Binary')"),
     // Numbers.
@@ -91,4 +101,41 @@ pub(super) const TEMPLATES: &[(&str, usize, &str)] = &[
 pub(super) fn find(name: &str, arguments: usize) -> Option<&'static str> {
     let found = TEMPLATES.iter().find(|(known, count, _)| *known == name && *count == arguments);
     found.map(|(_, _, template)| *template)
+}
+
+pub(super) fn numbered(count: usize) -> String {
+    (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `text` with `arguments` in place of `$1`, `$2`, …. It has no places of its own in the SQL text.
+pub(super) fn template(text: &str, arguments: &[Expr]) -> Result<Option<Expr>> {
+    let broken = |error: &dyn std::fmt::Display| Error::new(MEANING, format!("the template {text} is broken: {error}"));
+    let tokens = Tokenizer::new(&Athena, text).tokenize().map_err(|error| broken(&error))?;
+    let mut expr = Parser::new(&Athena).with_tokens(tokens).parse_expr().map_err(|error| broken(&error))?;
+    let _ = VisitMut::visit(&mut expr, &mut Arguments(arguments));
+    Ok(Some(expr))
+}
+
+struct Arguments<'a>(&'a [Expr]);
+
+impl VisitorMut for Arguments<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::Value(value) = &*expr else { return ControlFlow::Continue(()) };
+        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+        let number = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
+        if let Some(argument) = number.and_then(|number| self.0.get(number.checked_sub(1)?)) {
+            let is_simple = matches!(
+                argument,
+                Expr::Value(_)
+                    | Expr::Identifier(_)
+                    | Expr::CompoundIdentifier(_)
+                    | Expr::Function(_)
+                    | Expr::Nested(_)
+            );
+            *expr = if is_simple { argument.clone() } else { Expr::Nested(Box::new(argument.clone())) };
+        }
+        ControlFlow::Continue(())
+    }
 }
