@@ -33,7 +33,7 @@ async fn the_blogs_queries_run_as_printed() {
     assert_eq!(lake.lines("SELECT * FROM transactions LIMIT 100").await.len(), 6);
     let answer = lake.engine().query(PER_HOUR).await.unwrap();
     let types: Vec<String> = answer.schema.fields().iter().map(|field| query::type_name(field.data_type())).collect();
-    assert_eq!(types[..6], ["date", "int", "string", "string", "bigint", "decimal(22,2)"]);
+    assert_eq!(types[..6], ["date", "int", "string", "string", "bigint", "decimal(38,2)"]);
 }
 
 #[tokio::test]
@@ -74,6 +74,46 @@ async fn tables_and_columns_can_be_listed() {
     assert_eq!(described[7], "amount|decimal(12,2)|null");
     assert_eq!(lake.lines("SHOW COLUMNS IN orders").await, ["transaction_id|string|null"]);
     assert!(lake.lines("EXPLAIN SELECT * FROM orders").await[0].starts_with("logical_plan"));
+}
+
+#[tokio::test]
+async fn columns_without_a_name_get_athenas() {
+    let lake = transactions().await;
+    let check = async |sql: &str, expected: &[&str]| {
+        let answer = lake.engine().query(sql).await.unwrap();
+        let names: Vec<&str> = answer.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, expected, "{sql}");
+    };
+    check(
+        "SELECT hour, count(*), 1 + 1, max(hour) AS \"Most\" FROM transactions GROUP BY 1",
+        &["hour", "_col1", "_col2", "Most"],
+    )
+    .await;
+    check("SELECT hour, t.hour, HOUR FROM transactions t", &["hour", "hour", "hour"]).await;
+    check("SELECT 1 UNION ALL SELECT 2", &["_col0"]).await;
+}
+
+#[tokio::test]
+async fn parameters_stand_for_question_marks_in_order() {
+    let lake = transactions().await;
+    let engine = lake.engine();
+    let sql =
+        "SELECT transaction_id, ? FROM transactions WHERE status = ? AND date > ? AND amount < ? ORDER BY 1 LIMIT ?";
+    let parameters = ["'it''s; DROP'", "'FLAGGED'", "DATE '2026-11-15'", "7.6", "5"].map(str::to_owned);
+    let query = query::parse_with_parameters(sql, &parameters).unwrap();
+    assert_eq!(query.kind(), query::StatementKind::Dml);
+    assert_eq!(lines(&engine.answer(query).await.unwrap()), ["T3|it's; DROP", "T5|it's; DROP"]);
+    let error = |parameters: &[&str]| {
+        let parameters: Vec<String> = parameters.iter().map(|text| (*text).to_owned()).collect();
+        query::parse_with_parameters("SELECT ?", &parameters).err().unwrap().to_string()
+    };
+    assert_eq!(error(&[]), "the statement has 1 parameters, and 0 values were given");
+    assert_eq!(error(&["1", "2"]), "the statement has 1 parameters, and 2 values were given");
+    assert_eq!(error(&["hour"]), "hour is no SQL literal");
+    assert_eq!(error(&["1; DROP TABLE x"]), "1; DROP TABLE x is no SQL literal");
+    assert_eq!(error(&["(SELECT 1)"]), "(SELECT 1) is no SQL literal");
+    let query = query::parse_with_parameters("SELECT -?", &["-1".to_owned()]).unwrap();
+    assert_eq!(lines(&engine.answer(query).await.unwrap()), ["1"]);
 }
 
 #[tokio::test]

@@ -89,8 +89,22 @@ async fn what_would_change_something_is_refused() {
     }
     let error = lake.error("DELETE FROM transactions").await;
     assert_eq!(error.to_string(), "DELETE FROM is not allowed: queries here only read");
-    assert_eq!(lake.error("SELECT * FROM '/etc/passwd'").await.code(), "DYN202");
+    assert_eq!(lake.error("SELECT * FROM '/etc/passwd'").await.code(), "DYN211");
     assert_eq!(lake.lines("SELECT count(*) FROM transactions").await, ["6"]);
+}
+
+#[tokio::test]
+async fn a_function_that_does_not_exist_is_met_with_the_nearest() {
+    let lake = transactions().await;
+    let check = async |call: &str, nearest: Option<&str>| {
+        let error = lake.error(&format!("SELECT {call} FROM transactions")).await;
+        assert_eq!((error.code(), error.help()), ("DYN205", nearest), "{call}: {error}");
+    };
+    check("count_fi(hour > 1)", Some("count_if")).await;
+    check("json_extract_scaler('{}', '$.a')", Some("json_extract_scalar")).await;
+    check("date_dif('day', date, date)", Some("date_diff")).await;
+    check("aprox_distinct(hour)", Some("approx_distinct")).await;
+    check("zzzzzzzzzzzz(hour)", None).await;
 }
 
 #[tokio::test]

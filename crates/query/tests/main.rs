@@ -3,6 +3,6 @@
 mod dialect;
 mod errors;
 mod names;
+mod sqllogic;
 mod support;
 mod time_travel;
-mod try_sql;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::LocalFsStorageFactory;
 use iceberg::memory::{MEMORY_CATALOG_WAREHOUSE, MemoryCatalogBuilder};
-use iceberg::spec::{DataContentType, NestedField, PrimitiveType, Schema, Type};
+use iceberg::spec::{DataContentType, ListType, NestedField, PrimitiveType, Schema, StructType, Type};
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
 use iceberg::{Catalog, CatalogBuilder, MemoryCatalog, NamespaceIdent, TableCreation, TableIdent};
@@ -62,7 +62,11 @@ impl LocalLake {
         };
         let columns = (0..schema.fields().len()).map(column).collect();
         let batch = RecordBatch::try_new(schema, columns).unwrap();
+        self.append_batch(table.identifier(), batch, summary).await;
+    }
 
+    pub async fn append_batch(&self, table: &TableIdent, batch: RecordBatch, summary: HashMap<String, String>) {
+        let table = self.catalog.load_table(table).await.unwrap();
         let snapshots = table.metadata().snapshots().len();
         let path = format!("{}/data/{snapshots}.parquet", table.metadata().location());
         let properties = WriterProperties::builder().set_statistics_truncate_length(None).build();
@@ -211,4 +215,27 @@ pub async fn transactions() -> LocalLake {
     let rows: Vec<_> = rows.into_iter().map(row).collect();
     lake.create("analytics", "transactions", transactions_columns(), &rows).await;
     lake
+}
+
+/// `sales.orders`: a price, a list of structs, and a NULL of each; `sales.empty`, without rows.
+pub async fn orders(lake: &LocalLake) {
+    let field = |id, name: &str, primitive| Arc::new(column(id, name, primitive));
+    let fields = vec![field(5, "product", PrimitiveType::String), field(6, "quantity", PrimitiveType::Int)];
+    let item = NestedField::optional(4, "element", Type::Struct(StructType::new(fields)));
+    let items = NestedField::optional(3, "items", Type::List(ListType::new(Arc::new(item))));
+    let columns =
+        || vec![column(1, "order_id", PrimitiveType::String), column(2, "price", PrimitiveType::Double), items.clone()];
+    lake.create("sales", "orders", columns(), &[]).await;
+    lake.create("sales", "empty", columns(), &[]).await;
+    let rows = r#"
+        {"order_id": "A", "price": 1.5, "items": [{"product": "pen", "quantity": 2}, {"product": "ink", "quantity": 1}]}
+        {"order_id": "B", "price": 2.25, "items": [{"product": "pen", "quantity": null}]}
+        {"order_id": "C", "price": null, "items": []}
+        {"order_id": "D", "price": -0.5, "items": null}
+    "#;
+    let ident = TableIdent::from_strs(["sales", "orders"]).unwrap();
+    let table = lake.catalog.load_table(&ident).await.unwrap();
+    let schema = Arc::new(schema_to_arrow_schema(table.metadata().current_schema()).unwrap());
+    let mut reader = arrow::json::ReaderBuilder::new(schema).build(rows.as_bytes()).unwrap();
+    lake.append_batch(&ident, reader.next().unwrap().unwrap(), HashMap::new()).await;
 }
