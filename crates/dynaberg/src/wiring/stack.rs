@@ -10,7 +10,7 @@ use ambient::Ambient;
 use aws_credential_types::Credentials;
 use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
 use local_capture::{Capture, CaptureOptions};
-use local_warehouse::{VendedCredentials, Warehouse};
+use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,11 @@ impl Stack {
         let warehouse = self.warehouse.clone();
         let local = open_buckets(move |bucket| warehouse.object_store(bucket));
         Aws::embedded(&self.endpoint, self.credentials.clone(), local, ambient).await
+    }
+
+    /// What S3 Tables was asked to look after.
+    pub fn maintenance(&self) -> Maintenance {
+        self.warehouse.maintenance()
     }
 
     /// Waits until the services have ended.
