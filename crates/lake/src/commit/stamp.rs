@@ -180,6 +180,12 @@ pub(crate) fn landed_as(metadata: &TableMetadata, commit_id: Uuid) -> Result<Opt
     Ok(witness.map(|witness| witness.snapshot_id))
 }
 
+/// Whether the head is a snapshot with a stamp of its own, and none that others put on top of one.
+pub(crate) fn is_stamped(metadata: &TableMetadata) -> bool {
+    let head = metadata.current_snapshot();
+    head.is_some_and(|snapshot| snapshot.summary().additional_properties.contains_key(COMMIT_ID))
+}
+
 /// Whether a snapshot is one of ours that moved no row, as a takeover.
 pub(crate) fn is_own_and_empty(snapshot: &Snapshot) -> bool {
     let summary = &snapshot.summary().additional_properties;
