@@ -11,9 +11,9 @@ use crate::infer::{KeyAttribute, infer_schema};
 use crate::shape::Mode;
 use crate::sink::table::lake_error;
 
-/// Each commit leaves a metadata file; the last hundred are enough.
+/// Each commit leaves a metadata file that lists all snapshots; the last twenty are enough.
 const METADATA_FILES: [(&str, &str); 2] =
-    [("write.metadata.delete-after-commit.enabled", "true"), ("write.metadata.previous-versions-max", "100")];
+    [("write.metadata.delete-after-commit.enabled", "true"), ("write.metadata.previous-versions-max", "20")];
 
 /// A table as a pipeline wants it.
 #[derive(Clone, Debug)]
