@@ -6,6 +6,7 @@ use aws_wire::{Authentication, RestService, StreamingService};
 use object_store::ObjectStore;
 
 use crate::catalog::Catalog;
+use crate::directory::Directory;
 use crate::iceberg_rest::{IcebergRest, VendedCredentials};
 use crate::local_store::LocalStore;
 use crate::maintenance::Maintenance;
@@ -65,6 +66,11 @@ impl Warehouse {
     /// What the tables' maintenance is to do, for whoever runs it.
     pub fn maintenance(&self) -> Maintenance {
         Maintenance::new(self.catalog.clone())
+    }
+
+    /// The names of an account's table buckets, namespaces and tables.
+    pub fn directory(&self, account_id: &str, region: &str) -> Directory {
+        Directory::new(self.catalog.clone(), account_id, region)
     }
 
     /// The objects of a bucket without a socket in between: the same files that [`Warehouse::s3`] serves.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ambient::Ambient;
 use aws_credential_types::Credentials;
 use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
+use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
@@ -60,9 +61,16 @@ impl Stack {
             access_key_id: credentials.access_key_id().to_owned(),
             secret_access_key: credentials.secret_access_key().to_owned(),
         };
+        let local = warehouse.clone();
+        let local = open_buckets(move |bucket| local.object_store(bucket));
+        let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
+        let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
+        let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
+            .json_service("athena", analytics.athena())
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
             .streaming_service("s3", warehouse.s3(authentication));
@@ -145,3 +153,4 @@ fn unopened(data_dir: &Path, error: &(dyn std::error::Error + 'static)) -> Failu
 }
 
 mod keys;
+mod lakehouse;

@@ -1,0 +1,14 @@
+//! Amazon Athena, the Glue Data Catalog and Lake Formation, over the tables of the warehouse.
+//!
+//! `athena`, `glue` and `lake_formation` speak AWS's protocols; `store` keeps what they must remember, `policy` decides who
+//! may see what. What these services need of the warehouse is the trait [`Lakehouse`]; somebody else plugs it in.
+
+mod analytics;
+mod athena;
+mod catalogs;
+mod json;
+mod lakehouse;
+mod store;
+
+pub use analytics::{Analytics, AnalyticsError};
+pub use lakehouse::{Column, Lakehouse, LakehouseError, Region, TableDescription};
