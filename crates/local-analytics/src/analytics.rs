@@ -2,9 +2,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ambient::Ambient;
-use aws_wire::JsonService;
+use aws_wire::{Authorizer, JsonService};
 
 use crate::athena::Athena;
+use crate::grants::Grants;
 use crate::lakehouse::Lakehouse;
 use crate::store::Store;
 
@@ -16,6 +17,7 @@ pub struct AnalyticsError(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// The analysts' services over one lakehouse.
 pub struct Analytics {
     athena: Arc<Athena>,
+    grants: Arc<Grants>,
 }
 
 impl Analytics {
@@ -24,12 +26,18 @@ impl Analytics {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| AnalyticsError(error);
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
         let store = Arc::new(Store::open(&folder.join("analytics.sqlite")).map_err(|error| failed(error.into()))?);
-        let athena = Athena::new(store, lakehouse, ambient);
+        let grants = Arc::new(Grants::new(store.clone()));
+        let athena = Athena::new(store, lakehouse, grants.clone(), ambient);
         athena.fail_interrupted().map_err(|error| failed(error.into()))?;
-        Ok(Self { athena: Arc::new(athena) })
+        Ok(Self { athena: Arc::new(athena), grants })
     }
 
     pub fn athena(&self) -> Arc<dyn JsonService> {
         self.athena.clone()
+    }
+
+    /// Decides by Lake Formation's grants who may do what.
+    pub fn authorizer(&self) -> Arc<dyn Authorizer> {
+        self.grants.clone()
     }
 }

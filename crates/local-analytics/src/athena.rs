@@ -7,15 +7,19 @@
 
 mod column;
 mod csv;
+mod data_catalogs;
 mod execution;
 mod executions;
 mod failure;
+mod named_queries;
 mod paging;
+mod prepared_statements;
 mod results;
 mod run;
 mod sight;
 mod start;
 mod statement;
+mod tags;
 mod value;
 mod work_groups;
 
@@ -31,9 +35,11 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::grants::Grants;
 use crate::json;
 use crate::lakehouse::{Lakehouse, Region};
 use crate::store::Store;
+use crate::view::View;
 
 /// Queries that run at the same time; more wait as QUEUED.
 const RUNNING_MAX: usize = 8;
@@ -43,6 +49,7 @@ const RUNNING_MAX: usize = 8;
 pub(crate) struct Athena {
     store: Arc<Store>,
     lakehouse: Arc<dyn Lakehouse>,
+    grants: Arc<Grants>,
     ambient: Ambient,
     /// The queries that are queued or run. Whoever takes an entry out writes how the query ended.
     running: Arc<Mutex<HashMap<String, run::Running>>>,
@@ -60,9 +67,9 @@ struct Call<'a> {
 type Answer = Result<Value, AwsError>;
 
 impl Athena {
-    pub(crate) fn new(store: Arc<Store>, lakehouse: Arc<dyn Lakehouse>, ambient: Ambient) -> Self {
+    pub(crate) fn new(store: Arc<Store>, lakehouse: Arc<dyn Lakehouse>, grants: Arc<Grants>, ambient: Ambient) -> Self {
         let (running, places) = (Arc::default(), Arc::new(Semaphore::new(RUNNING_MAX)));
-        Self { store, lakehouse, ambient, running, places }
+        Self { store, lakehouse, grants, ambient, running, places }
     }
 }
 
@@ -108,6 +115,29 @@ fn route(call: &Call<'_>, operation: &str) -> Answer {
         "UpdateWorkGroup" => work_groups::update(call),
         "DeleteWorkGroup" => work_groups::delete(call),
         "ListWorkGroups" => work_groups::list(call),
+        "CreateNamedQuery" => named_queries::create(call),
+        "GetNamedQuery" => named_queries::get(call),
+        "UpdateNamedQuery" => named_queries::update(call),
+        "DeleteNamedQuery" => named_queries::delete(call),
+        "BatchGetNamedQuery" => named_queries::batch_get(call),
+        "ListNamedQueries" => named_queries::list(call),
+        "CreatePreparedStatement" => prepared_statements::create(call),
+        "GetPreparedStatement" => prepared_statements::get(call),
+        "UpdatePreparedStatement" => prepared_statements::update(call),
+        "DeletePreparedStatement" => prepared_statements::delete(call),
+        "BatchGetPreparedStatement" => prepared_statements::batch_get(call),
+        "ListPreparedStatements" => prepared_statements::list(call),
+        "CreateDataCatalog" => data_catalogs::create(call),
+        "GetDataCatalog" => data_catalogs::get(call),
+        "DeleteDataCatalog" => data_catalogs::delete(call),
+        "ListDataCatalogs" => data_catalogs::list(call),
+        "GetDatabase" => data_catalogs::get_database(call),
+        "ListDatabases" => data_catalogs::list_databases(call),
+        "GetTableMetadata" => data_catalogs::get_table_metadata(call),
+        "ListTableMetadata" => data_catalogs::list_table_metadata(call),
+        "TagResource" => tags::tag(call),
+        "UntagResource" => tags::untag(call),
+        "ListTagsForResource" => tags::list(call),
         "ListEngineVersions" => work_groups::list_engine_versions(call),
         unknown => Err(AwsError::bad_request(
             "UnknownOperationException",
@@ -123,5 +153,16 @@ impl Call<'_> {
 
     fn store(&self) -> &Store {
         &self.athena.store
+    }
+
+    /// The catalogs as the caller sees them.
+    fn views(&self) -> View<'_> {
+        View {
+            store: &self.athena.store,
+            lakehouse: self.athena.lakehouse.as_ref(),
+            grants: &self.athena.grants,
+            region: &self.region,
+            identity: &self.caller.identity,
+        }
     }
 }

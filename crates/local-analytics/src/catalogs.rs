@@ -105,6 +105,24 @@ pub(crate) fn namespace(
     }
 }
 
+/// Tells whether a name fits a pattern in which `*` is anything and `|` parts alternatives, whatever the case.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let name = name.to_lowercase();
+    pattern.to_lowercase().split('|').any(|pattern| {
+        let pattern = pattern.replace(".*", "*");
+        let parts: Vec<&str> = pattern.split('*').collect();
+        let [first, middle @ .., last] = parts.as_slice() else { return pattern == name };
+        let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+        middle.iter().all(|part| match rest.split_once(part) {
+            Some((_, after)) => {
+                rest = after;
+                true
+            }
+            None => false,
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +146,13 @@ mod tests {
         for name in ["hive", "s3tablescatalog/", "s3tablescatalog/a/b", "111122223333:s3tablescatalog/lake"] {
             assert_eq!(parse(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_pattern_has_stars_and_alternatives() {
+        let fits = |pattern, name| matches(pattern, name);
+        assert!(fits("trans*", "transactions") && fits("*", "t") && fits("*ACT*", "transactions"));
+        assert!(fits("orders|trans.*", "transactions") && fits("orders", "Orders"));
+        assert!(!fits("trans", "transactions") && !fits("a*a", "a") && !fits("*b*b*", "abc"));
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::lakehouse::{LakehouseError, Region};
 use crate::store::StoreError;
+use crate::view::ViewError;
 
 /// Reads the body of a request.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
@@ -46,6 +47,12 @@ impl From<StoreError> for AwsError {
 
 impl From<LakehouseError> for AwsError {
     fn from(error: LakehouseError) -> Self {
+        internal("InternalServerException", &error)
+    }
+}
+
+impl From<ViewError> for AwsError {
+    fn from(error: ViewError) -> Self {
         internal("InternalServerException", &error)
     }
 }

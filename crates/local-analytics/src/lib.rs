@@ -6,9 +6,12 @@
 mod analytics;
 mod athena;
 mod catalogs;
+mod grants;
 mod json;
 mod lakehouse;
+mod policy;
 mod store;
+mod view;
 
 pub use analytics::{Analytics, AnalyticsError};
 pub use lakehouse::{Column, Lakehouse, LakehouseError, Region, TableDescription};

@@ -49,7 +49,7 @@ pub(crate) enum StoreError {
     Document(#[from] serde_json::Error),
 }
 
-pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// A SQLite file. What a method has written is durable when it returns. Every method may block.
 #[derive(Debug)]

@@ -92,8 +92,7 @@ async fn answer(
     let sql = statement::fill(&asked.query, &asked.parameters).map_err(Failure::of_user)?;
     let engine = athena.lakehouse.engine(region, place.table_bucket.as_deref(), place.namespace.as_deref()).await;
     let engine = engine.map_err(|error| Failure::of_engine(with_causes(&error)))?;
-    let rows = athena.ask(&engine, &sql, region, identity, place).await;
-    let rows = rows.map_err(|error| Failure::of_query(&error))?;
+    let rows = athena.ask(&engine, &sql, region, identity, place).await?;
 
     execution.bytes_scanned = rows.bytes_read;
     if let Some(limit) = execution.bytes_scanned_max.filter(|limit| rows.bytes_read > *limit) {

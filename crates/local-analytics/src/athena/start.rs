@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::athena::execution::{Asked, Execution, State};
 use crate::athena::failure::{invalid, too_many};
 use crate::athena::work_groups::{self, WorkGroup};
-use crate::athena::{Answer, Call, executions, run, statement};
+use crate::athena::{Answer, Call, data_catalogs, executions, run, statement};
 use crate::catalogs::{self, CatalogName};
 
 use crate::store::ExecutionRow;
@@ -182,11 +182,7 @@ pub(super) fn parse_location(location: &str) -> Result<(String, String), AwsErro
 
 /// Where the query's names are looked up first. What does not exist is found out when it runs.
 fn place(call: &Call<'_>, asked: &Asked) -> Result<run::Place, AwsError> {
-    let name = asked.catalog.as_deref();
-    let Some(catalog) = CatalogName::parse(name, &call.region.account_id) else {
-        let name = name.unwrap_or_default();
-        return Err(invalid(format!("Catalog {name} does not exist. Try: s3tablescatalog/BUCKET or AwsDataCatalog")));
-    };
+    let catalog = data_catalogs::resolve(call, asked.catalog.as_deref())?;
     let target = match &asked.database {
         Some(database) => catalogs::namespace(call.store(), &call.region, &catalog, database)?,
         None => None,
