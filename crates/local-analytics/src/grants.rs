@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ambient::Ambient;
 use aws_wire::{Action, Authorizer, Columns, Decision, Identity, Resource};
 use query::{Sight, Visible};
 use serde::{Deserialize, Serialize};
@@ -45,8 +46,10 @@ pub(crate) struct Grants {
 }
 
 impl Grants {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, policies: Mutex::default(), version: AtomicU64::new(1) }
+    pub(crate) fn new(store: Arc<Store>, ambient: &Ambient) -> Self {
+        // No number of an earlier process: a change may lie between.
+        let version = AtomicU64::new(ambient.random() as u64 >> 1);
+        Self { store, policies: Mutex::default(), version }
     }
 
     /// Another number after every change, of whatever region.

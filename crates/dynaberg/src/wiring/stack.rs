@@ -71,6 +71,8 @@ impl Stack {
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
             .json_service("athena", analytics.athena())
+            .json_service("glue", analytics.glue())
+            .rest_service("lakeformation", analytics.lake_formation())
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
             .streaming_service("s3", warehouse.s3(authentication));
