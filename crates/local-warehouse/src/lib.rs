@@ -6,6 +6,7 @@
 mod catalog;
 mod directory;
 mod error;
+mod governance;
 mod iceberg_rest;
 mod local_store;
 mod maintenance;

@@ -67,6 +67,7 @@ impl Stack {
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
         let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
+        let warehouse = warehouse.governed_by(analytics.authorizer());
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
