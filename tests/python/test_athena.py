@@ -291,3 +291,52 @@ def test_history_and_results_survive_a_restart(tmp_path):
     status = ended(athena, endless)["Status"]
     assert (status["State"], status["AthenaError"]["Retryable"]) == ("FAILED", True)
     running.stop()
+
+
+def test_named_queries_and_prepared_statements_are_kept(athena):
+    named = {"Name": "daily", "Database": "analytics", "QueryString": "SELECT 1", "ClientRequestToken": "t" * 40}
+    query_id = athena.create_named_query(**named)["NamedQueryId"]
+    assert athena.create_named_query(**named)["NamedQueryId"] == query_id
+    assert athena.get_named_query(NamedQueryId=query_id)["NamedQuery"]["QueryString"] == "SELECT 1"
+    assert query_id in athena.list_named_queries()["NamedQueryIds"]
+    athena.delete_named_query(NamedQueryId=query_id)
+    batch = athena.batch_get_named_query(NamedQueryIds=[query_id])
+    assert batch["UnprocessedNamedQueryIds"][0]["NamedQueryId"] == query_id
+
+    name = {"StatementName": "by_region", "WorkGroup": "primary"}
+    athena.create_prepared_statement(**name, QueryStatement="SELECT ?")
+    assert athena.get_prepared_statement(**name)["PreparedStatement"]["QueryStatement"] == "SELECT ?"
+    listed = athena.list_prepared_statements(WorkGroup="primary")["PreparedStatements"]
+    assert [statement["StatementName"] for statement in listed] == ["by_region"]
+    athena.delete_prepared_statement(**name)
+    with pytest.raises(ClientError) as error:
+        athena.get_prepared_statement(**name)
+    refused(error, "ResourceNotFoundException", "by_region")
+
+
+def test_a_data_catalog_is_another_name_for_a_table_bucket(athena):
+    parameters = {"catalog-id": f"000000000000:{CATALOG}"}
+    athena.create_data_catalog(Name="lake", Type="GLUE", Parameters=parameters)
+    assert rows(athena, "SHOW TABLES", QueryExecutionContext={"Catalog": "lake", "Database": "analytics"}) == [
+        ["transactions"]
+    ]
+    names = [catalog["CatalogName"] for catalog in athena.list_data_catalogs()["DataCatalogsSummary"]]
+    assert names == ["AwsDataCatalog", "lake"]
+    tables = athena.list_table_metadata(CatalogName="lake", DatabaseName="analytics")["TableMetadataList"]
+    assert [table["Name"] for table in tables] == ["transactions"]
+    with pytest.raises(ClientError) as error:
+        athena.get_table_metadata(CatalogName="lake", DatabaseName="analytics", TableName="nothing")
+    refused(error, "MetadataException", "nothing")
+    athena.delete_data_catalog(Name="lake")
+    with pytest.raises(ClientError) as error:
+        athena.get_data_catalog(Name="lake")
+    refused(error, "InvalidRequestException", "lake")
+
+
+def test_work_groups_have_tags(athena):
+    arn = "arn:aws:athena:us-east-1:000000000000:workgroup/tagged"
+    athena.create_work_group(Name="tagged", Tags=[{"Key": "team", "Value": "data"}])
+    athena.tag_resource(ResourceARN=arn, Tags=[{"Key": "cost", "Value": "1"}])
+    athena.untag_resource(ResourceARN=arn, TagKeys=["team"])
+    assert athena.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "cost", "Value": "1"}]
+    athena.delete_work_group(WorkGroup="tagged")

@@ -307,3 +307,16 @@ def test_a_grant_that_makes_no_sense_is_refused(dynaberg, lake, resource, permis
             Principal=Person(dynaberg, "zoe").principal, Resource=resource, Permissions=permissions
         )
     assert error.value.response["Error"]["Code"] == code
+
+
+def test_a_session_of_a_role_has_the_grants_of_the_role(dynaberg, lake):
+    role = "arn:aws:iam::000000000000:role/Reader"
+    grant = {"Principal": {"DataLakePrincipalIdentifier": role}, "Resource": {"Table": TABLE}}
+    lake.grant_permissions(**grant, Permissions=["SELECT"])
+    kept = dynaberg.client("sts").assume_role(RoleArn=role, RoleSessionName="me")
+    keys = kept["Credentials"]
+    reader = Person(dynaberg, keys["AccessKeyId"])
+    identity = reader.client("sts").get_caller_identity()
+    assert identity["Arn"] == kept["AssumedRoleUser"]["Arn"] == "arn:aws:sts::000000000000:assumed-role/Reader/me"
+    assert identity["UserId"] == kept["AssumedRoleUser"]["AssumedRoleId"]
+    assert reader.rows("SELECT count(*) FROM transactions")[1] == [str(len(lakehouse.ROWS))]
