@@ -82,7 +82,7 @@ fn literal(parameter: &str) -> String {
     let is_keyword = ["null", "true", "false"].iter().any(|keyword| text.eq_ignore_ascii_case(keyword));
     let is_typed = text.split_once('\'').is_some_and(|(name, _)| {
         let is_type = |of: &&str| name.trim_end().eq_ignore_ascii_case(of);
-        ["date", "timestamp", "time", "decimal"].iter().any(|of| is_type(of)) && is_string(&text[name.len()..])
+        ["date", "timestamp", "time", "decimal"].iter().any(is_type) && is_string(&text[name.len()..])
     });
     if is_number || is_keyword || is_typed || is_string(text) {
         return text.to_owned();
