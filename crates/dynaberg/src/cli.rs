@@ -205,7 +205,7 @@ pub struct MaintainArgs {
     #[arg(long, value_parser = duration)]
     pub max_snapshot_age: Option<Duration>,
     /// How long to wait before files of expired snapshots are deleted, for queries that still read them.
-    #[arg(long, default_value = "1m", value_parser = duration)]
+    #[arg(long, default_value = "1m", value_parser = duration_or_none)]
     pub grace: Duration,
     #[command(flatten)]
     pub catalog: CatalogArgs,
@@ -328,4 +328,9 @@ pub enum TableFormat {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
+}
+
+/// `0s` too.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
 }

@@ -206,9 +206,10 @@ fn witness(metadata: &TableMetadata) -> Result<Option<Witness>> {
 fn rolled_back(metadata: &TableMetadata, witness: &Witness) -> Error {
     let head = metadata.current_snapshot_id().map_or("nothing".to_owned(), |id| id.to_string());
     let message = format!(
-        "tie the checkpoint of snapshot {} to the table's head {head}: the table was rolled back or replaced \
-         (removing the table property {PROPERTY} accepts that)",
-        witness.snapshot_id
+        "tie the checkpoint of snapshot {id} to the table's head {head}: the table was rolled back or replaced. \
+         Try: make {id} the current snapshot again; or remove the table property {PROPERTY}, which accepts the head \
+         and reads what the source has had since then again",
+        id = witness.snapshot_id
     );
     Error::new(ErrorKind::Refused, message)
 }

@@ -25,8 +25,8 @@ pub struct Upkeep {
     pub table: TableIdent,
     readers: Arc<ScanCache>,
     inventory: Inventory,
-    /// The head on which compaction found nothing more to do.
-    compacted: Option<i64>,
+    /// The head on which compaction found nothing more to do, and what it was asked for.
+    compacted: Option<(i64, CompactionPolicy)>,
     /// What expired snapshots held, and from when on it may be deleted. Where the process ends before, the files are left
     /// to the sweep.
     waiting: VecDeque<(Instant, Expired)>,
@@ -51,12 +51,13 @@ impl Upkeep {
         let mut all = Vec::new();
         for _ in 0..PLANS_MAX {
             let head = self.catalog.load_table(&self.table).await?.metadata().current_snapshot_id();
-            if head == self.compacted {
+            let is_done = |(done, asked): &(i64, CompactionPolicy)| head == Some(*done) && asked == policy;
+            if self.compacted.as_ref().is_some_and(is_done) {
                 break;
             }
             let (files, plan) = self.plan(policy).await?;
             if plan.tasks.is_empty() {
-                self.compacted = files.snapshot_id();
+                self.compacted = files.snapshot_id().map(|id| (id, policy.clone()));
                 break;
             }
             for task in &plan.tasks {
