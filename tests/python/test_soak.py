@@ -297,7 +297,8 @@ def check_end(running, foreigner, readers):
         readers.positions[target].check(running, target, LAKE)
         files_are_all_there(catalog.load_table(target))
     table = catalog.load_table(MIRROR)
-    for snapshot in table.snapshots()[-SNAPSHOTS_READ:]:
+    newest = sorted(table.snapshots(), key=lambda snapshot: -snapshot.sequence_number)
+    for snapshot in newest[:SNAPSHOTS_READ]:
         rows = rows_of(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().to_pylist(), KEY)
         assert rows == readers.history.get(snapshot.snapshot_id, rows), "a snapshot is not what it was"
 
