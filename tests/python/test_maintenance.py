@@ -17,7 +17,7 @@ TABLE = {"tableBucketARN": LAKE, "namespace": "shop", "name": "orders"}
 COMPACTION, EXPIRY, SWEEP = "icebergCompaction", "icebergSnapshotManagement", "icebergUnreferencedFileRemoval"
 FAST = ["--maintenance-pause", "200ms", "--expiry-grace", "1s"]
 ASLEEP = ["--maintenance-pause", "1h"]
-BUCKETS, COMMITS, FILES_MIN = 10, 50, 450
+BUCKETS, COMMITS, FILES_MIN = 20, 25, 450
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_the_blogs_maintenance_script_makes_few_files_of_many_and_changes_no_row
     running = start(partition=f"bucket({BUCKETS}, id)")
     table = prepare(running)
     configure(running, COMPACTION, "disabled")
-    put_each(running, table, COMMITS, 6 * BUCKETS)
+    put_each(running, table, COMMITS, 5 * BUCKETS)
     before = shown(running)
     assert before["files"] >= FILES_MIN
     ids = snapshot_ids(running)
