@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod dev;
+pub mod maintain;
 pub mod replay;
 pub mod run;
 pub mod schema;

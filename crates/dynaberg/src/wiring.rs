@@ -1,7 +1,10 @@
-//! Who is plugged into whom: the embedded services behind one port, and pipelines on their sources and tables.
+//! Who is plugged into whom: the embedded services behind one port, pipelines on their sources and tables, and the
+//! maintenance of those tables.
 
+mod maintenance;
 mod pipelines;
 mod stack;
 
+pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
 pub use pipelines::{Running, launch, replay};
 pub use stack::{Stack, StackOptions, bind};

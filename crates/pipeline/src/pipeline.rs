@@ -1,9 +1,11 @@
 //! The loop that everything else serves: poll, decode, transform, commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ambient::Ambient;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -16,6 +18,10 @@ use crate::error::Result;
 use crate::sink::Sink;
 use crate::source::{Polled, Source};
 use crate::transform::transform;
+
+/// How often an idle pipeline looks after its checkpoint in the table: well within the hour that S3 Tables keeps a
+/// snapshot at the least.
+const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
 
 /// A change stream kept applied to one table.
 pub struct Pipeline {
@@ -37,11 +43,13 @@ impl Pipeline {
         let mut batch = Batch::after(checkpoint?);
         batch.to.incarnation = self.source.incarnation().to_owned();
         let mut decoder = Decoder::new(self.sink.shape())?;
+        let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut decoder).await?,
+                _ = heartbeat.tick() => self.sink.heartbeat(&batch.from).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, &mut decoder, &mut batch).await?;

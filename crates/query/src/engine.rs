@@ -22,6 +22,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 use futures::future::try_join_all;
+use iceberg::TableIdent;
 use lake::{LakeTable, ScanCache};
 use uuid::Uuid;
 
@@ -35,6 +36,7 @@ use crate::tables::{self, Tables};
 use crate::time_travel::{self, Version, Versions};
 use crate::type_planner::AthenaTypes;
 use crate::unnest::Unnesting;
+use crate::visible::{self, SeenCatalogs, SeenTables, Sight};
 use crate::{column_names, functions, letter_case, listing, metadata_table, outside, unnest};
 
 /// What DataFusion calls the place where a name without a catalog or namespace is looked up.
@@ -60,6 +62,8 @@ pub struct EngineOptions {
 /// Answers queries over the tables of a catalog. Share one: it keeps manifests, deletes and footers between queries.
 pub struct Engine {
     catalogs: Arc<dyn Catalogs>,
+    /// What the catalog goes by that names without one are looked up in.
+    own_names: Vec<String>,
     ambient: Ambient,
     options: EngineOptions,
     cache: Arc<ScanCache>,
@@ -69,22 +73,22 @@ pub struct Engine {
 /// A table of a query, under the name that the query gives it.
 struct Named {
     reference: TableReference,
+    /// Where it was found.
+    tables: SeenTables,
     table: LakeTable,
-    reads: Reads,
-}
-
-/// What of a table a query reads.
-enum Reads {
-    Now,
-    Then,
-    Metadata(Arc<dyn TableProvider>),
+    /// Not at a version, and not its metadata.
+    is_now: bool,
+    /// What the query sees of it.
+    seen: Arc<dyn TableProvider>,
 }
 
 impl Engine {
     /// An engine over one catalog, which goes by the default catalog's name.
     pub fn new(tables: impl Tables + 'static, ambient: Ambient, options: EngineOptions) -> Result<Self> {
-        let names = options.default_catalog.clone().into_iter().chain([DEFAULT_CATALOG.to_owned()]).collect();
-        Self::over(OneCatalog { names, tables: Arc::new(tables) }, ambient, options)
+        let names: Vec<String> =
+            options.default_catalog.clone().into_iter().chain([DEFAULT_CATALOG.to_owned()]).collect();
+        let catalog = OneCatalog { names: names.clone(), tables: Arc::new(tables) };
+        Ok(Self { own_names: names, ..Self::over(catalog, ambient, options)? })
     }
 
     /// An engine over every catalog of `catalogs`.
@@ -115,7 +119,8 @@ impl Engine {
         let theirs = state.expr_planners().to_vec();
         let planners = std::iter::once(Arc::new(Operators) as Arc<dyn ExprPlanner>).chain(theirs).collect();
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
-        Ok(Self { catalogs: Arc::new(catalogs), ambient, options, cache: Arc::default(), state })
+        let own_names = vec![options.default_catalog.clone().unwrap_or_else(|| DEFAULT_CATALOG.to_owned())];
+        Ok(Self { catalogs: Arc::new(catalogs), own_names, ambient, options, cache: Arc::default(), state })
     }
 
     /// Answers the one statement in `sql`.
@@ -130,38 +135,62 @@ impl Engine {
 
     /// Answers a statement whose names mean what `context` says.
     pub async fn answer_in(&self, context: &Context, query: Query) -> Result<Answer> {
+        self.answer_in_within(context, query, &Sight::everything()).await
+    }
+
+    /// Answers a statement for somebody who sees only what `sight` lets through. The rest does not exist.
+    pub async fn answer_within(&self, query: Query, sight: &Sight) -> Result<Answer> {
+        self.answer_in_within(&Context::default(), query, sight).await
+    }
+
+    /// Answers a statement whose names mean what `context` says, for somebody who sees only what `sight` lets through.
+    pub async fn answer_in_within(&self, context: &Context, query: Query, sight: &Sight) -> Result<Answer> {
         match query.0 {
-            Reading::Query(statement) => self.run(context, *statement).await,
+            Reading::Query(statement) => self.run(context, sight, *statement).await,
             Reading::ShowNamespaces { like } => {
-                listing::namespaces(self.tables(context).await?.as_ref(), like.as_deref()).await
+                listing::namespaces(&self.tables(context, sight, None).await?, like.as_deref()).await
             }
             Reading::ShowTables { namespace, like } => {
                 let namespace = namespace.or_else(|| context.database.clone());
-                let tables = self.tables(context).await?;
-                listing::list_tables(tables.as_ref(), namespace.as_deref(), like.as_deref()).await
+                let tables = self.tables(context, sight, None).await?;
+                listing::list_tables(&tables, namespace.as_deref(), like.as_deref()).await
             }
-            Reading::Describe(name) => Ok(listing::describe(&self.load_named(context, name).await?)),
-            Reading::ShowCreate(name) => Ok(listing::create(&self.load_named(context, name).await?)),
-            Reading::ShowProperties(name) => Ok(listing::properties(&self.load_named(context, name).await?)),
+            Reading::Describe(name) => {
+                let (_, tables, table) = self.load_named(context, sight, name).await?;
+                Ok(listing::describe(&table, tables.see(&table).schema().as_ref()))
+            }
+            Reading::ShowCreate(name) => {
+                let (_, tables, table) = self.load_named(context, sight, name).await?;
+                Ok(listing::create(&table, &tables.visible(&table)))
+            }
+            Reading::ShowProperties(name) => {
+                let (_, tables, table) = self.load_named(context, sight, name).await?;
+                Ok(listing::properties(&table, &tables.visible(&table)))
+            }
             Reading::ShowPartitions(name) => {
-                let table = self.load_named(context, name).await?;
-                metadata_table::list_partitions(&table).await
+                let (reference, tables, table) = self.load_named(context, sight, name).await?;
+                let visible = tables.visible(&table);
+                // A partition's values are those of its rows, whichever these are.
+                if visible.row_filter.is_some() {
+                    return Err(tables::not_found(&tables, &reference).await);
+                }
+                metadata_table::list_partitions(&table, &visible).await
             }
         }
     }
 
-    async fn run(&self, context: &Context, mut statement: Statement) -> Result<Answer> {
+    async fn run(&self, context: &Context, sight: &Sight, mut statement: Statement) -> Result<Answer> {
         let versions = Versions::take(&mut statement)?;
         as_planned(&mut statement)?;
         let references = self.state.resolve_table_references(&statement);
         let references = references.map_err(|error| diagnosis::of(error, &[]))?;
         let tables = references.into_iter().filter(|reference| !self.is_function(reference));
-        let mut named = try_join_all(tables.map(|reference| self.named(context, &versions, reference))).await?;
+        let mut named = try_join_all(tables.map(|reference| self.named(context, sight, &versions, reference))).await?;
         agree_on_snapshots(&mut named);
 
-        let known = |Named { table, .. }: &Named| Known {
+        let known = |Named { table, seen, .. }: &Named| Known {
             name: table.table().identifier().to_string(),
-            schema: table.schema(),
+            schema: seen.schema(),
         };
         let known: Vec<Known> = named.iter().map(known).collect();
         let answered = async {
@@ -175,52 +204,79 @@ impl Engine {
         Ok(Answer { tables, ..answer })
     }
 
-    async fn tables(&self, context: &Context) -> Result<Arc<dyn Tables>> {
-        tables::catalog(self.catalogs.as_ref(), self.default_catalog(context), None).await
-    }
-
-    fn default_catalog<'a>(&'a self, context: &'a Context) -> &'a str {
+    /// The tables of the catalog that `reference` names, or of the default one.
+    async fn tables(&self, context: &Context, sight: &Sight, reference: Option<&TableReference>) -> Result<SeenTables> {
         let default = context.catalog.as_deref().or(self.options.default_catalog.as_deref());
-        default.unwrap_or(DEFAULT_CATALOG)
+        let default = default.unwrap_or(DEFAULT_CATALOG);
+        let name = reference.and_then(TableReference::catalog).unwrap_or(default);
+        let seen = SeenCatalogs { catalogs: self.catalogs.as_ref(), own_names: &self.own_names, sight };
+        tables::catalog(&seen, name, reference).await
     }
 
-    async fn load(&self, context: &Context, reference: &TableReference) -> Result<LakeTable> {
-        let catalog = reference.catalog().unwrap_or(self.default_catalog(context));
-        let tables = tables::catalog(self.catalogs.as_ref(), catalog, Some(reference)).await?;
+    async fn load(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        reference: &TableReference,
+    ) -> Result<(SeenTables, LakeTable)> {
+        let tables = self.tables(context, sight, Some(reference)).await?;
         let default = context.database.as_deref().or(self.options.default_namespace.as_deref());
         // The default database lies in the default catalog.
         let default = default.filter(|_| reference.catalog().is_none());
-        tables::load(tables.as_ref(), &self.cache, default, reference).await
+        let table = tables::load(&tables, &self.cache, default, reference).await?;
+        Ok((tables, table))
     }
 
-    async fn load_named(&self, context: &Context, name: ObjectName) -> Result<LakeTable> {
+    async fn load_named(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        name: ObjectName,
+    ) -> Result<(TableReference, SeenTables, LakeTable)> {
         let reference = object_name_to_table_reference(name, true);
         let reference = reference.map_err(|error| diagnosis::of(error, &[]))?;
-        self.load(context, &reference).await
+        let (tables, table) = self.load(context, sight, &reference).await?;
+        Ok((reference, tables, table))
     }
 
     /// The table behind a name, at the version and in the guise that the name asks for.
-    async fn named(&self, context: &Context, versions: &Versions, reference: TableReference) -> Result<Named> {
+    async fn named(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        versions: &Versions,
+        reference: TableReference,
+    ) -> Result<Named> {
         let (name, version) = match versions.of(reference.table()) {
             Some((name, version)) => (name.as_str(), Some(version)),
             None => (reference.table(), None),
         };
+        let full_name = with_name(&reference, name);
         let (name, kind) = match metadata_table::split(name) {
             Some((name, kind)) => (name, Some(kind)),
             None => (name, None),
         };
-        let table = self.load(context, &with_name(&reference, name)).await?;
-        let (table, reads) = match version {
-            None => (table, Reads::Now),
-            Some(Version::Snapshot(id)) => (time_travel::at_snapshot(&table, *id)?, Reads::Then),
-            Some(Version::Reference(name)) => (time_travel::at_reference(&table, name)?, Reads::Then),
-            Some(Version::Time(expr)) => (time_travel::at_time(&table, self.time_ms(expr).await?)?, Reads::Then),
+        let (tables, now) = self.load(context, sight, &with_name(&reference, name)).await?;
+        let is_whole = tables.visible(&now).is_whole();
+        // It tells of all rows and columns.
+        if kind.is_some() && !is_whole {
+            return Err(tables::not_found(&tables, &full_name).await);
+        }
+        let then = match version {
+            None => Ok(None),
+            Some(Version::Snapshot(id)) => time_travel::at_snapshot(&now, *id).map(Some),
+            Some(Version::Reference(name)) => time_travel::at_reference(&now, name).map(Some),
+            Some(Version::Time(expr)) => time_travel::at_time(&now, self.time_ms(expr).await?).map(Some),
         };
-        let reads = match kind {
-            Some(kind) => Reads::Metadata(metadata_table::read(&table, kind).await?),
-            None => reads,
+        // The way out is a metadata table.
+        let then = then.map_err(|error| if is_whole { error } else { error.without_help() })?;
+        let is_now = then.is_none() && kind.is_none();
+        let table = then.unwrap_or_else(|| now.clone());
+        let seen = match kind {
+            Some(kind) => metadata_table::read(&table, kind).await?,
+            None => tables.see_version(&table, &now),
         };
-        Ok(Named { reference, table, reads })
+        Ok(Named { reference, tables, table, is_now, seen })
     }
 
     /// What an expression without columns comes to, as a time in milliseconds since 1970.
@@ -244,13 +300,9 @@ impl Engine {
     fn session(&self, named: &[Named]) -> Result<SessionState, DataFusionError> {
         let mut schemas: HashMap<(&str, &str), MemorySchemaProvider> = HashMap::new();
         schemas.entry((CATALOG, SCHEMA)).or_default();
-        for Named { reference, table, reads } in named {
+        for Named { reference, seen, .. } in named {
             let names = (reference.catalog().unwrap_or(CATALOG), reference.schema().unwrap_or(SCHEMA));
-            let provider = match reads {
-                Reads::Metadata(provider) => provider.clone(),
-                Reads::Now | Reads::Then => Arc::new(table.clone()),
-            };
-            schemas.entry(names).or_default().register_table(reference.table().to_owned(), provider)?;
+            schemas.entry(names).or_default().register_table(reference.table().to_owned(), seen.clone())?;
         }
         let catalogs = MemoryCatalogProviderList::new();
         for ((catalog, name), schema) in schemas {
@@ -292,9 +344,11 @@ fn as_planned(statement: &mut Statement) -> Result<()> {
 
 /// A table named twice, as `t` and as `ns.t`, was loaded twice; it is to be at one snapshot all the same.
 fn agree_on_snapshots(named: &mut [Named]) {
-    let mut tables: HashMap<Uuid, LakeTable> = HashMap::new();
-    for Named { table, .. } in named.iter_mut().filter(|named| matches!(named.reads, Reads::Now)) {
-        *table = tables.entry(table.table().metadata().uuid()).or_insert_with(|| table.clone()).clone();
+    let mut known: HashMap<(Uuid, TableIdent), LakeTable> = HashMap::new();
+    for Named { tables, table, seen, .. } in named.iter_mut().filter(|named| named.is_now) {
+        let key = (table.table().metadata().uuid(), table.table().identifier().clone());
+        *table = known.entry(key).or_insert_with(|| table.clone()).clone();
+        *seen = tables.see(table);
     }
 }
 
@@ -330,6 +384,9 @@ async fn plan(state: &SessionState, mut statement: Statement) -> Result<LogicalP
 }
 
 fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
+    if let Some(hidden) = visible::hidden(plan) {
+        return bytes_scanned(hidden);
+    }
     let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
     let own = own.map_or(0, |value| value.as_usize() as u64);
     own + plan.children().iter().map(|child| bytes_scanned(child.as_ref())).sum::<u64>()

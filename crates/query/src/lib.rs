@@ -4,8 +4,8 @@
 //! statement it is, `parameters` fills in its `?`. `catalogs` and `tables` find the tables it names, `time_travel` their
 //! versions, `metadata_table` what `$snapshots` and the like hold. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
-//! and `arithmetic` where Athena computes otherwise. `listing` answers SHOW and DESCRIBE, `diagnosis` turns what went wrong
-//! into an [`Error`] with its place in the text and a way out.
+//! and `arithmetic` where Athena computes otherwise. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
+//! its principal may see. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
 mod arithmetic;
@@ -27,11 +27,13 @@ mod time_travel;
 mod type_name;
 mod type_planner;
 mod unnest;
+mod visible;
 
 pub use answer::{Answer, SnapshotRead, TableRead};
 pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
-pub use statement::{Query, StatementKind, parse, parse_with_parameters};
+pub use statement::{Query, StatementKind, parse, parse_one, parse_with_parameters};
 pub use tables::Tables;
 pub use type_name::type_name;
+pub use visible::{Sight, Visible};

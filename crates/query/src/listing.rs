@@ -1,5 +1,6 @@
 //! The answers to SHOW and DESCRIBE.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -13,6 +14,7 @@ use crate::answer::{Answer, TableRead};
 use crate::error::Result;
 use crate::tables::{self, Tables};
 use crate::type_name::type_name;
+use crate::visible::Visible;
 
 /// The namespaces whose name is LIKE `like`.
 pub(crate) async fn namespaces(tables: &dyn Tables, like: Option<&str>) -> Result<Answer> {
@@ -40,27 +42,30 @@ fn is_like(name: &str, pattern: &str) -> bool {
     ilike(&text(name), &text(pattern)).is_ok_and(|like| like.value(0))
 }
 
-pub(crate) fn describe(table: &LakeTable) -> Answer {
-    let schema = table.schema();
-    let columns = table.columns();
+/// Describes the columns of `table` that are in `schema`.
+pub(crate) fn describe(table: &LakeTable, schema: &Schema) -> Answer {
+    let documented = table.columns().as_struct();
     let names = schema.fields().iter().map(|field| Some(field.name().clone())).collect();
     let types = schema.fields().iter().map(|field| Some(type_name(field.data_type()))).collect();
-    let comments = columns.as_struct().fields().iter().map(|field| field.doc.clone()).collect();
+    let comment = |field: &Arc<Field>| documented.field_by_name(field.name()).and_then(|field| field.doc.clone());
+    let comments = schema.fields().iter().map(comment).collect();
     let described = answer([("column", names), ("type", types), ("comment", comments)]);
     Answer { tables: vec![TableRead::of(table)], ..described }
 }
 
-/// The statement that would make the table, a line per row, as Athena has it for Iceberg.
-pub(crate) fn create(table: &LakeTable) -> Answer {
+/// The statement that would make what is visible of the table, a line per row, as Athena has it for Iceberg.
+pub(crate) fn create(table: &LakeTable, visible: &Visible) -> Answer {
     let ident = table.table().identifier();
     let metadata = table.table().metadata();
     let columns: Vec<String> = (table.schema().fields().iter().zip(table.columns().as_struct().fields()))
+        .filter(|(field, _)| visible.shows(field.name()))
         .map(|(field, column)| {
             let comment = column.doc.as_ref().map(|doc| format!(" COMMENT '{}'", doc.replace('\'', "''")));
             format!("  `{}` {}{}", field.name(), type_name(field.data_type()), comment.unwrap_or_default())
         })
         .collect();
     let partitions: Vec<String> = (metadata.default_partition_spec().fields().iter())
+        .filter(|field| visible.shows_field(table.columns(), field.source_id))
         .filter_map(|field| {
             let column = table.columns().name_by_field_id(field.source_id)?;
             Some(match field.transform {
@@ -85,8 +90,15 @@ pub(crate) fn create(table: &LakeTable) -> Answer {
     answer([("createtab_stmt", lines.into_iter().map(Some).collect())])
 }
 
-pub(crate) fn properties(table: &LakeTable) -> Answer {
-    let mut properties: Vec<(&String, &String)> = table.table().metadata().properties().iter().collect();
+/// The table's properties, but for those that speak of a column that is not visible.
+pub(crate) fn properties(table: &LakeTable, visible: &Visible) -> Answer {
+    let metadata = table.table().metadata();
+    let schemas = metadata.schemas_iter().filter(|_| visible.columns.is_some());
+    let columns = schemas.flat_map(|schema| schema.as_struct().fields()).map(|field| field.name.to_lowercase());
+    let hidden: BTreeSet<String> = columns.filter(|name| !visible.shows(name)).collect();
+    let is_shown = |text: &str| hidden.iter().all(|name| !text.to_lowercase().contains(name));
+    let properties = metadata.properties().iter().filter(|(name, value)| is_shown(name) && is_shown(value));
+    let mut properties: Vec<(&String, &String)> = properties.collect();
     properties.sort();
     let (names, values) = properties.into_iter().map(|(name, value)| (Some(name.clone()), Some(value.clone()))).unzip();
     answer([("prpt_name", names), ("prpt_value", values)])

@@ -6,6 +6,7 @@
 mod files;
 mod history;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::error::{Error, NO_SUCH_TABLE, Result, UNREADABLE};
 use crate::listing;
+use crate::visible::Visible;
 
 const KINDS: [&str; 6] = ["files", "history", "manifests", "partitions", "refs", "snapshots"];
 
@@ -50,16 +52,26 @@ pub(crate) async fn read(table: &LakeTable, kind: &str) -> Result<Arc<dyn TableP
     Ok(Arc::new(table))
 }
 
-/// `date=2026-11-22/region=EU`, a row per partition; none where the table has no partitions.
-pub(crate) async fn list_partitions(table: &LakeTable) -> Result<Answer> {
-    let (_, rows) = files::partitions(table, &manifests(table).await?)?;
-    let named = rows.iter().filter_map(|row| row["partition"].as_object().filter(|fields| !fields.is_empty()));
-    let line = |fields: &serde_json::Map<String, Value>| {
-        let shown = |value: &Value| value.as_str().map_or("null".to_owned(), str::to_owned);
-        let parts = fields.iter().map(|(name, value)| format!("{name}={}", shown(value)));
-        Some(parts.collect::<Vec<_>>().join("/"))
+/// `date=2026-11-22/region=EU`, a row per partition; none where the table has no partitions. Columns that are not visible
+/// are left out, and partitions that then are one.
+pub(crate) async fn list_partitions(table: &LakeTable, visible: &Visible) -> Result<Answer> {
+    let spec = table.table().metadata().default_partition_spec();
+    let mut manifests = manifests(table).await?;
+    // Files of another spec have values of other columns.
+    manifests.retain(|manifest| manifest.metadata().partition_spec().spec_id() == spec.spec_id());
+    let (_, rows) = files::partitions(table, &manifests)?;
+    let fields = spec.fields().iter().filter(|field| visible.shows_field(table.columns(), field.source_id));
+    let shown: HashSet<&str> = fields.map(|field| field.name.as_str()).collect();
+    let line = |row: &Value| {
+        let text = |value: &Value| value.as_str().map_or("null".to_owned(), str::to_owned);
+        let fields = row["partition"].as_object().into_iter().flatten();
+        let fields = fields.filter(|(name, _)| shown.contains(name.as_str()));
+        let parts: Vec<String> = fields.map(|(name, value)| format!("{name}={}", text(value))).collect();
+        (!parts.is_empty()).then(|| parts.join("/"))
     };
-    Ok(listing::answer([("partition", named.map(line).collect())]))
+    let mut known = HashSet::new();
+    let lines = rows.iter().filter_map(line).filter(|line| known.insert(line.clone())).map(Some).collect();
+    Ok(listing::answer([("partition", lines)]))
 }
 
 type Rows = (Vec<Field>, Vec<Value>);

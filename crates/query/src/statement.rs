@@ -104,7 +104,7 @@ fn only(mut statements: Vec<Statement>) -> Result<Statement> {
 }
 
 /// Reads the one statement in `sql`.
-pub(crate) fn parse_one(sql: &str) -> Result<Query> {
+pub fn parse_one(sql: &str) -> Result<Query> {
     parse_with_parameters(sql, &[])
 }
 

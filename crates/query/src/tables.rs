@@ -9,8 +9,8 @@ use futures::future::try_join_all;
 use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
-use crate::catalogs::Catalogs;
 use crate::error::{AMBIGUOUS, Error, NO_SUCH_CATALOG, NO_SUCH_TABLE, Result, UNREADABLE};
+use crate::visible::{SeenCatalogs, SeenTables};
 
 /// Where an engine finds its tables.
 #[async_trait]
@@ -59,10 +59,10 @@ pub(crate) async fn load(
 
 /// The catalog of that name, for a query that means the table `reference`.
 pub(crate) async fn catalog(
-    catalogs: &dyn Catalogs,
+    catalogs: &SeenCatalogs<'_>,
     name: &str,
     reference: Option<&TableReference>,
-) -> Result<Arc<dyn Tables>> {
+) -> Result<SeenTables> {
     if let Some(tables) = catalogs.catalog(name).await.map_err(unreadable)? {
         return Ok(tables);
     }
@@ -75,6 +75,14 @@ pub(crate) async fn catalog(
         (None, Some(reference)) => error.with_help(format!("name the table as {}", namespace_and_name(reference))),
         (None, None) => error.with_help(names.join(", ")),
     })
+}
+
+/// What is said of a table that is not there, for one that `tables` has but does not show.
+pub(crate) async fn not_found(tables: &dyn Tables, reference: &TableReference) -> Error {
+    match list_all(tables).await {
+        Ok(all) => no_such_table(&all, reference),
+        Err(error) => error,
+    }
 }
 
 /// Every table of every namespace.

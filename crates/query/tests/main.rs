@@ -3,6 +3,7 @@
 mod dialect;
 mod errors;
 mod names;
+mod sight;
 mod sqllogic;
 mod support;
 mod time_travel;

@@ -72,20 +72,6 @@ async fn a_table_named_twice_is_read_at_one_snapshot() {
     assert_eq!(names, ["archive.orders", "sales.Returns"]);
 }
 
-struct Buckets(Vec<(&'static str, LocalLake)>);
-
-#[async_trait::async_trait]
-impl query::Catalogs for Buckets {
-    async fn list_catalogs(&self) -> lake::Result<Vec<String>> {
-        Ok(self.0.iter().map(|(name, _)| (*name).to_owned()).collect())
-    }
-
-    async fn catalog(&self, name: &str) -> lake::Result<Option<std::sync::Arc<dyn query::Tables>>> {
-        let found = self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
-        Ok(found.map(|(_, lake)| std::sync::Arc::new(lake.clone()) as _))
-    }
-}
-
 #[tokio::test]
 async fn a_table_is_named_by_catalog_database_and_table() {
     let buckets = Buckets(vec![

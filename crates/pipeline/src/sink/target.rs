@@ -11,6 +11,10 @@ use crate::infer::{KeyAttribute, infer_schema};
 use crate::shape::Mode;
 use crate::sink::table::lake_error;
 
+/// Each commit leaves a metadata file that lists all snapshots; the last twenty are enough.
+const METADATA_FILES: [(&str, &str); 2] =
+    [("write.metadata.delete-after-commit.enabled", "true"), ("write.metadata.previous-versions-max", "20")];
+
 /// A table as a pipeline wants it.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -53,7 +57,7 @@ impl Target {
             partition_spec: partition_spec(&schema, &self.partition, &name)?,
             schema,
             sort_order: None,
-            properties: Default::default(),
+            properties: METADATA_FILES.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         };
         let namespace = self.table.namespace();
         catalog.ensure_namespace(namespace).await.map_err(|error| lake_error(error, &name))?;
