@@ -96,7 +96,7 @@ impl Grants {
         Ok(Sight::new(move |named, namespace, table, columns| {
             let named = named.map(|name| CatalogName::parse(Some(name), &identity.account_id));
             // A catalog that is none of ours is nobody's.
-            let Some(catalog) = named.unwrap_or_else(|| Some(catalog.clone())) else { return None };
+            let catalog = named.unwrap_or_else(|| Some(catalog.clone()))?;
             let table = TableId::new(&catalog, namespace, table);
             visible(policy::decide(&policy, principal(&identity), Action::Select, &table), columns)
         }))
