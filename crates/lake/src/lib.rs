@@ -18,6 +18,7 @@ mod storage;
 mod table_writer;
 #[cfg(test)]
 mod test_table;
+mod turns;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use contents::{Reader, TableContents, Verdict, readers};
@@ -29,3 +30,4 @@ pub use evolve::{
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
+pub use turns::Turns;

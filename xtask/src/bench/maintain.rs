@@ -108,7 +108,7 @@ fn read(stack: &Stack) -> Result<Reading> {
     let nothing = "SELECT 1 AS one";
     let start = cpu_seconds(stack, nothing)?;
     let further = |sql: &str, once: f64| -> Result<f64> {
-        let several = vec![sql; FURTHER_SCANS + 1].join(";");
+        let several = [sql; FURTHER_SCANS + 1].join(";");
         Ok((cpu_seconds(stack, &several)? - once) / FURTHER_SCANS as f64)
     };
     let first = cpu_seconds(stack, &scan)?;
