@@ -5,10 +5,12 @@
 
 mod place;
 mod section;
+mod transform;
 mod value;
 
 use std::path::{Path, PathBuf};
 
+pub use transform::{Allowance, SqlText, Transform};
 pub use value::{Catalog, parse_duration};
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -30,6 +32,8 @@ pub struct PipelineFile {
     pub partition: Vec<pipeline::PartitionField>,
     pub evolve: bool,
     pub delivery: pipeline::Delivery,
+    /// `None`: every attribute is copied.
+    pub transform: Option<Transform>,
     pub dead_letters: Option<S3Prefix>,
 }
 
@@ -46,7 +50,7 @@ impl PipelineFile {
     pub fn parse(text: &str, path: &Path, name: String) -> Outcome<Self> {
         let refuse = |misfit: place::Misfit| misfit.into_failure(path, text);
         let sections = Sections::parse(text).map_err(refuse)?;
-        sections.into_pipeline(path, name).map_err(refuse)
+        sections.into_pipeline(path, text, name).map_err(refuse)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod pipelines;
 mod stack;
+mod transform;
 
 pub use pipelines::{Running, launch, replay};
 pub use stack::{Stack, StackOptions, bind};

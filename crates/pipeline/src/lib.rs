@@ -14,6 +14,7 @@ mod decode;
 mod discover;
 mod error;
 mod infer;
+mod intake;
 mod item_key;
 pub mod metrics;
 mod pipeline;
@@ -22,6 +23,7 @@ mod record_sample;
 mod shape;
 mod sink;
 mod source;
+mod sql;
 mod status;
 mod supervisor;
 mod transform;
@@ -29,12 +31,13 @@ mod transform;
 pub use accounting::{Account, Accounts};
 pub use batch::{Batch, Delivery};
 pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
-pub use checkpoint::{Checkpoint, Gap, ShardProgress};
+pub use checkpoint::{Checkpoint, Gap, InForce, ShardProgress};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, NoDeadLetters, ObjectStoreDeadLetters, Step};
 pub use decode::{Changes, Decoded, Decoder};
 pub use discover::{SourceTable, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
+pub use intake::Intake;
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
@@ -43,6 +46,7 @@ pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,
 };
+pub use sql::{Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Verdict, function_names};
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};
 pub use transform::{Transformed, transform};

@@ -11,15 +11,18 @@ use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::checkpoint::Checkpoint;
 use crate::dead_letter::DeadLetterQueue;
-use crate::decode::Decoder;
 use crate::error::Result;
+use crate::intake::Intake;
 use crate::sink::Sink;
 use crate::source::{Polled, Source};
+use crate::sql::SqlTransform;
 use crate::transform::transform;
 
 /// A change stream kept applied to one table.
 pub struct Pipeline {
     pub source: Box<dyn Source>,
+    /// Without one every attribute goes to its own column.
+    pub sql: Option<Arc<SqlTransform>>,
     pub sink: Box<dyn Sink>,
     pub dead_letters: Box<dyn DeadLetterQueue>,
     pub delivery: Delivery,
@@ -36,22 +39,23 @@ impl Pipeline {
         let Some(checkpoint) = shutdown.run_until_cancelled(self.resume()).await else { return Ok(()) };
         let mut batch = Batch::after(checkpoint?);
         batch.to.incarnation = self.source.incarnation().to_owned();
-        let mut decoder = Decoder::new(self.sink.shape())?;
+        batch.to.adopt_transform(self.sql.as_ref().map(|sql| sql.id()));
+        let mut intake = self.intake()?;
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut decoder).await?,
+                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
-                    self.receive(polled, &mut decoder, &mut batch).await?;
+                    self.receive(polled, &mut intake, &mut batch).await?;
                     if batch.is_full(&self.delivery) {
-                        batch = self.commit(batch, &mut decoder).await?;
+                        batch = self.commit(batch, &mut intake).await?;
                     }
                 }
             }
         }
-        self.commit(batch, &mut decoder).await?;
+        self.commit(batch, &mut intake).await?;
         Ok(())
     }
 
@@ -64,14 +68,19 @@ impl Pipeline {
         Ok(checkpoint)
     }
 
-    /// Decodes what was polled into `batch`. Columns for new attributes are added to the table first.
-    async fn receive(&mut self, polled: Polled, decoder: &mut Decoder, batch: &mut Batch) -> Result<()> {
-        let mut decoded = compute(|| decoder.decode(&polled.records));
+    /// For the table as its columns are now.
+    fn intake(&self) -> Result<Intake> {
+        Intake::new(self.sql.as_ref(), self.sink.shape())
+    }
+
+    /// Decodes and transforms what was polled into `batch`. Columns for new attributes are added to the table first.
+    async fn receive(&mut self, polled: Polled, intake: &mut Intake, batch: &mut Batch) -> Result<()> {
+        let mut decoded = compute(|| intake.take(&polled.records));
         if !decoded.new_columns.is_empty() {
             self.sink.add_columns(&decoded.new_columns).await?;
             info!(columns = decoded.new_columns.len(), "added columns");
-            *decoder = Decoder::new(self.sink.shape())?;
-            decoded = compute(|| decoder.decode(&polled.records));
+            *intake = self.intake()?;
+            decoded = compute(|| intake.take(&polled.records));
         }
         let received = polled.records.len() as u64;
         batch.push(polled, decoded);
@@ -86,7 +95,7 @@ impl Pipeline {
     }
 
     /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
-    async fn commit(&mut self, batch: Batch, decoder: &mut Decoder) -> Result<Batch> {
+    async fn commit(&mut self, batch: Batch, intake: &mut Intake) -> Result<Batch> {
         if batch.is_empty() {
             return Ok(batch);
         }
@@ -97,7 +106,7 @@ impl Pipeline {
         self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
         if self.sink.shape().schema != schema {
             info!("somebody changed the table's columns");
-            *decoder = Decoder::new(self.sink.shape())?;
+            *intake = self.intake()?;
         }
 
         let rejected = batch.rejected.len() as u64;
@@ -106,6 +115,7 @@ impl Pipeline {
             account.upserted += transformed.upserted as u64;
             account.deleted += transformed.deleted as u64;
             account.superseded += transformed.superseded as u64;
+            account.filtered += transformed.filtered as u64;
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;

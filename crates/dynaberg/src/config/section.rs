@@ -6,7 +6,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::PipelineFile;
-use super::place::Misfit;
+use super::place::{self, Misfit};
+use super::transform::TransformSection;
 use super::value::{
     Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_size, parse_source_table,
 };
@@ -21,7 +22,7 @@ pub struct Sections {
     delivery: Delivery,
     #[serde(default)]
     dead_letters: DeadLetters,
-    transform: Option<Spanned<toml::Table>>,
+    transform: Option<TransformSection>,
     test: Option<Spanned<toml::Value>>,
 }
 
@@ -64,13 +65,15 @@ impl Sections {
     pub fn parse(text: &str) -> Result<Self, Misfit> {
         toml::from_str(text).map_err(|error: toml::de::Error| Misfit {
             exit: Exit::Usage,
+            code: place::SYNTAX,
             message: error.message().to_owned(),
             span: error.span(),
             advice: advice_for(error.message()),
+            file: None,
         })
     }
 
-    pub fn into_pipeline(self, path: &Path, name: String) -> Result<PipelineFile, Misfit> {
+    pub fn into_pipeline(self, path: &Path, text: &str, name: String) -> Result<PipelineFile, Misfit> {
         self.refuse_unsupported()?;
         let start = match spanned(&self.source.start) {
             None | Some((_, "trim_horizon")) => pipeline::StartPosition::TrimHorizon,
@@ -94,6 +97,7 @@ impl Sections {
             partition: partition.collect::<Result<_, _>>()?,
             evolve: self.target.evolve.unwrap_or(true),
             delivery: self.delivery.into_delivery()?,
+            transform: self.transform.map(|transform| transform.into_transform(path, text)).transpose()?,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
         })
     }
@@ -118,9 +122,6 @@ impl Sections {
                 "scan" | "export" => unsupported(span, "backfill of older items", "backfill = \"none\""),
                 _ => Err(one_of(span, "backfill", &["none", "scan", "export"])),
             };
-        }
-        if let Some(transform) = &self.transform {
-            return unsupported(transform.span(), "[transform]", "remove the section: every attribute is copied");
         }
         if let Some(test) = &self.test {
             return unsupported(test.span(), "[[test]]", "remove the section");
@@ -154,7 +155,10 @@ fn spanned(value: &Option<Spanned<String>>) -> Option<(std::ops::Range<usize>, &
 }
 
 /// Parses a value; `parse` gives what is wrong and what to try.
-fn parsed<T>(value: &Spanned<String>, parse: impl Fn(&str) -> Result<T, (String, String)>) -> Result<T, Misfit> {
+pub(super) fn parsed<T>(
+    value: &Spanned<String>,
+    parse: impl Fn(&str) -> Result<T, (String, String)>,
+) -> Result<T, Misfit> {
     parse(value.get_ref()).map_err(|(message, advice)| Misfit::value(value.span(), message, advice))
 }
 

@@ -20,6 +20,7 @@ struct Summary {
     upserted: u64,
     deleted: u64,
     superseded: u64,
+    filtered: u64,
     rejected: u64,
     commits: u64,
     commit_p50_ms: Option<f64>,
@@ -49,6 +50,7 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
         upserted: account.upserted,
         deleted: account.deleted,
         superseded: account.superseded,
+        filtered: account.filtered,
         rejected: account.rejected,
         commits: account.commits,
         commit_p50_ms: commit_quantile_ms(&measured, "0.5"),
@@ -58,11 +60,12 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
     match output::format_or_default(arguments.output) {
         Format::Json => output::line(serde_json::to_string(&summary).expect("numbers serialise")),
         Format::Table => output::line(format_args!(
-            "{} records: {} upserted · {} deleted · {} superseded · {} rejected · {} commits · {} ms",
+            "{} records: {} upserted · {} deleted · {} superseded · {} filtered · {} rejected · {} commits · {} ms",
             summary.received,
             summary.upserted,
             summary.deleted,
             summary.superseded,
+            summary.filtered,
             summary.rejected,
             summary.commits,
             summary.elapsed_ms

@@ -1,13 +1,15 @@
 //! From a pipeline file to a pipeline that can run: once at the start, and again after every failure.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
     Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, NoDeadLetters,
-    ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, TableOptions, TableSink, Target,
+    ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions, TableSink, Target,
 };
 use url::Url;
 
@@ -45,39 +47,75 @@ impl Assembly {
     pub async fn open(&self) -> Result<Pipeline> {
         let source = pipeline::find_table(&self.aws.config, &self.file.source_table).await?;
         let lake = self.lake().await?;
-        let target = self.target();
-        if !target.exists(&lake).await? {
-            let sample = pipeline::sample_items(&self.aws.config, &source.name, SAMPLE_ITEMS).await?;
-            target.create(&lake, &source.keys, &sample).await?;
-        }
+        let sample = pipeline::sample_items(&self.aws.config, &source.name, SAMPLE_ITEMS);
+        let sql = self.prepare_target(&lake, &source.keys, sample).await?;
         let api = Arc::new(AwsStreamApi::new(&self.aws.config));
         let stream = DynamoDbStreamsSource::new(api, &source.stream, self.file.start, self.aws.ambient());
-        self.pipeline(lake, Box::new(stream), &source.keys).await
+        self.pipeline(lake, Box::new(stream), &source.keys, sql).await
     }
 
     /// Reads files of stream records instead.
     pub async fn open_replay(&self, files: Vec<PathBuf>) -> Result<Pipeline> {
         let sample = pipeline::sample_records(&files, SAMPLE_ITEMS).await?;
         let lake = self.lake().await?;
-        let target = self.target();
-        if !target.exists(&lake).await? {
-            target.create(&lake, &sample.keys, &sample.items).await?;
-        }
+        let items = async { Ok(sample.items) };
+        let sql = self.prepare_target(&lake, &sample.keys, items).await?;
         let files = ReplaySource::open(files)?.for_batches_of(self.file.delivery.records_max);
-        self.pipeline(lake, Box::new(files), &sample.keys).await
+        self.pipeline(lake, Box::new(files), &sample.keys, sql).await
     }
 
-    async fn pipeline(&self, lake: lake::Catalog, source: Box<dyn Source>, keys: &[KeyAttribute]) -> Result<Pipeline> {
+    /// Makes the target where it is not there yet, and the transform for it. `sample` is waited for only where its items
+    /// decide something.
+    async fn prepare_target(
+        &self,
+        lake: &lake::Catalog,
+        keys: &[KeyAttribute],
+        sample: impl Future<Output = Result<Vec<serde_json::Value>>>,
+    ) -> Result<Option<Arc<SqlTransform>>> {
+        let target = self.target();
+        let exists = target.exists(lake).await?;
+        let Some(transform) = &self.file.transform else {
+            if !exists {
+                target.create(lake, keys, &sample.await?).await?;
+            }
+            return Ok(None);
+        };
+        let table = match exists {
+            true => Some(lake.load_table(&target.table).await.map_err(lake_error)?),
+            false => None,
+        };
+        let on_record = |table: &Table| table.metadata().properties().contains_key(&transform.record_name());
+        let items = if table.as_ref().is_some_and(on_record) { Vec::new() } else { sample.await? };
+        let sql = transform.compile(keys, &items, self.file.mode, table.as_ref())?;
+        match table {
+            None => target.create_for(lake, &sql).await?,
+            Some(_) => {
+                let record = HashMap::from([sql.record()?]);
+                lake::set_properties(lake, &target.table, record).await.map_err(lake_error)?;
+            }
+        }
+        Ok(Some(Arc::new(sql)))
+    }
+
+    async fn pipeline(
+        &self,
+        lake: lake::Catalog,
+        source: Box<dyn Source>,
+        keys: &[KeyAttribute],
+        sql: Option<Arc<SqlTransform>>,
+    ) -> Result<Pipeline> {
         let options = TableOptions {
             pipeline: self.file.name.clone(),
             key_attributes: keys.iter().map(|key| key.name.clone()).collect(),
             mode: self.file.mode,
             evolve: self.file.evolve,
+            sql: sql.clone(),
             index_dir: self.index_dir.clone(),
         };
         let dead_letters = self.dead_letters(&lake)?;
         Ok(Pipeline {
             source,
+            sql,
             sink: Box::new(TableSink::open(lake, self.target().table, options).await?),
             dead_letters,
             delivery: self.file.delivery.clone(),
@@ -116,4 +154,14 @@ impl Assembly {
             Error::new(kind, failure.message())
         })
     }
+}
+
+fn lake_error(error: lake::Error) -> Error {
+    let kind = match error.kind() {
+        lake::ErrorKind::Transient => ErrorKind::Transient,
+        lake::ErrorKind::Fenced => ErrorKind::Fenced,
+        lake::ErrorKind::NotFound | lake::ErrorKind::Refused => ErrorKind::Misconfigured,
+        lake::ErrorKind::Unexpected => ErrorKind::Unexpected,
+    };
+    Error::new(kind, "prepare the target").with_source(error)
 }
