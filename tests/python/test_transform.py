@@ -169,7 +169,7 @@ def rounded(row):
 def assert_nothing_left(data_dir):
     """No file of the table holds what was not selected: not in rows, bounds or properties."""
     for folder, _, files in os.walk(data_dir):
-        if "payments" not in folder and "warehouse" not in folder:
+        if "warehouse" not in folder:
             continue
         for name in files:
             if name.endswith((".parquet", ".avro", ".json")):
@@ -204,12 +204,14 @@ def test_a_changelog_has_each_change_that_passes(tmp_path, started):
     table.put_item(Item=payment(1, status="TEST"))
     table.delete_item(Key={"transaction_id": "t-1"})
     dynaberg.wait()
-    rows = dynaberg.sql("SELECT _op, transaction_id, status, amount FROM shop.payments ORDER BY _position")
-    assert [(row["_op"], row["transaction_id"], row["status"]) for row in rows] == [
+    # Items may be in several shards, so positions order the changes of one item only.
+    rows = dynaberg.sql("SELECT _op, transaction_id, status FROM shop.payments ORDER BY transaction_id, _position")
+    rows = [(row["_op"], row["transaction_id"], row["status"]) for row in rows]
+    assert rows == [
         ("INSERT", "t-1", "OK"),
-        ("INSERT", "t-4", "OK"),
         ("MODIFY", "t-1", "OK"),
         ("REMOVE", "t-1", None),
+        ("INSERT", "t-4", "OK"),
     ]
 
 
@@ -231,8 +233,10 @@ def test_the_table_says_which_rows_came_by_which_transform(tmp_path, started):
         recorded = {name: json.loads(value)["sql"] for name, value in metadata.properties.items()
                     if name.startswith("dynaberg.transform.")}
         assert recorded == {f"dynaberg.transform.{name}": sql for name, sql in names.items()}
-        checkpoints = [json.loads(snapshot.summary["dynaberg.checkpoint"]) for snapshot in metadata.snapshots
+        snapshots = sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number)
+        checkpoints = [json.loads(snapshot.summary["dynaberg.checkpoint"]) for snapshot in snapshots
                        if "dynaberg.checkpoint" in snapshot.summary.additional_properties]
+        # A takeover keeps the checkpoint of the transform before.
         in_force = [checkpoint["transform"]["id"] for checkpoint in checkpoints]
         assert list(dict.fromkeys(in_force)) == list(names)
         # From the position at which the first one ended.

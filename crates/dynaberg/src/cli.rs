@@ -35,6 +35,14 @@ pub enum Verb {
     Tables(TablesArgs),
     /// Show the schemas that a table had, or change its schema.
     Schema(SchemaArgs),
+    /// Check pipeline files: syntax, meaning, environment, tests.
+    Check(CheckArgs),
+    /// Show what reaches which column, and fail where something sensitive gets out.
+    Prove(ProveArgs),
+    /// Explain a code: what it means and what to do.
+    Explain(ExplainArgs),
+    /// Propose a pipeline file for a table, from a sample of its items.
+    Init(InitArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
     /// Wait until everything written to the sources before this call is committed.
@@ -163,8 +171,8 @@ pub struct TablesShowArgs {
 
 #[derive(Args)]
 pub struct SchemaArgs {
-    /// NAMESPACE.TABLE.
-    pub table: String,
+    /// NAMESPACE.TABLE. Without it, the JSON Schema of the pipeline file is shown.
+    pub table: Option<String>,
     #[command(flatten)]
     pub changes: SchemaChangeArgs,
     #[command(flatten)]
@@ -196,6 +204,57 @@ pub struct SchemaChangeArgs {
     /// Show what would change, and change nothing.
     #[arg(long, requires = "change")]
     pub plan: bool,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Pipeline files.
+    #[arg(required = true)]
+    pub pipelines: Vec<PathBuf>,
+    /// Look at the files only, not at the source and the lake.
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct ProveArgs {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Look at the file only, not at the source and the lake.
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct ExplainArgs {
+    /// DYN110, or nothing for all of them.
+    pub code: Option<String>,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct InitArgs {
+    /// dynamodb:TABLE.
+    #[arg(long)]
+    pub from: String,
+    /// NAMESPACE.TABLE of the lake.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// Where to write it; TABLE.toml, unless given. `-` is standard output.
+    #[arg(long, short)]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Args)]

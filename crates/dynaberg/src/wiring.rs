@@ -4,5 +4,6 @@ mod pipelines;
 mod stack;
 mod transform;
 
-pub use pipelines::{Running, launch, replay};
+pub use pipelines::{Running, SAMPLE_ITEMS, launch, replay, target_of};
 pub use stack::{Stack, StackOptions, bind};
+pub use transform::refuse_leaks;

@@ -6,12 +6,14 @@
 
 mod attributes;
 mod bound;
+mod dialect;
 mod flow;
 mod functions;
 mod output_type;
 mod plan;
 mod problem;
 mod statement;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +33,7 @@ pub(crate) use bound::Bound;
 pub use flow::{Flow, Verdict};
 pub use functions::{TokenKey, function_names};
 pub use problem::Problem;
+pub use trial::Trial;
 
 /// What a transform is made for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,9 +110,20 @@ impl SqlTransform {
         Statement::parse(text).map(|_| ())
     }
 
+    /// The names that a transform uses, as it spells them.
+    pub fn names(text: &str) -> Result<Vec<String>, Problem> {
+        Statement::parse(text).map(|statement| statement.names())
+    }
+
     /// Names this text among all that a table's rows came by: twelve digits of its hash.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Filters that compare with `<>`, which drops items without the attribute too: their attributes.
+    pub fn null_dropping_filters(&self) -> Vec<String> {
+        let Some(filter) = &self.filter else { return Vec::new() };
+        plan::compared_with_not_equal(&filter.planned.logical)
     }
 
     /// The columns that identify a row, in the order of the source's key. Empty for a changelog.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::PipelineFile;
+use super::case::CaseSection;
 use super::place::{self, Misfit};
 use super::transform::TransformSection;
 use super::value::{
@@ -23,7 +24,8 @@ pub struct Sections {
     #[serde(default)]
     dead_letters: DeadLetters,
     transform: Option<TransformSection>,
-    test: Option<Spanned<toml::Value>>,
+    #[serde(default)]
+    test: Vec<CaseSection>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +87,8 @@ impl Sections {
             Some((_, "changelog")) => pipeline::Mode::Changelog,
             Some((span, _)) => return Err(one_of(span, "mode", &["mirror", "changelog"])),
         };
+        let cases = self.test.into_iter().zip(1..).map(|(case, number)| case.into_case(number));
+        let cases = cases.collect::<Result<Vec<_>, _>>()?;
         let partition = self.target.partition.iter().map(|field| parsed(field, parse_partition_field));
         Ok(PipelineFile {
             name,
@@ -98,6 +102,7 @@ impl Sections {
             evolve: self.target.evolve.unwrap_or(true),
             delivery: self.delivery.into_delivery()?,
             transform: self.transform.map(|transform| transform.into_transform(path, text)).transpose()?,
+            cases,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
         })
     }
@@ -122,9 +127,6 @@ impl Sections {
                 "scan" | "export" => unsupported(span, "backfill of older items", "backfill = \"none\""),
                 _ => Err(one_of(span, "backfill", &["none", "scan", "export"])),
             };
-        }
-        if let Some(test) = &self.test {
-            return unsupported(test.span(), "[[test]]", "remove the section");
         }
         if let Some(sort) = &self.target.sort {
             return unsupported(sort.span(), "sort", "remove the key: rows are kept in the order of their changes");

@@ -138,7 +138,7 @@ impl SqlText {
             }
         };
         let advice = problem.help.unwrap_or_else(|| format!("dynaberg explain {}", problem.code));
-        Misfit { exit: Exit::Configuration, code: problem.code, message: problem.message, span, advice, file }
+        Misfit { exit: Exit::Usage, code: problem.code, message: problem.message, span, advice, file }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Stack, StackOptions, bind, launch};
+use crate::wiring::{Stack, StackOptions, bind, launch, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 
@@ -16,6 +16,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     let started = system::stopwatch();
     let ambient = system::ambient();
     let files = read_pipelines(&arguments.pipelines)?;
+    refuse_leaks(&files)?;
     let metrics = record_metrics()?;
     let shutdown = shutdown_on_signal();
 

@@ -33,6 +33,7 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
     let metrics = record_metrics()?;
     let ambient = system::ambient();
     let mut file = PipelineFile::read(&arguments.pipeline)?;
+    wiring::refuse_leaks(std::slice::from_ref(&file))?;
     if let Some(records) = arguments.commit_every {
         file.delivery = pipeline::Delivery {
             interval: std::time::Duration::from_secs(86_400),

@@ -9,7 +9,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{bind, launch};
+use crate::wiring::{bind, launch, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 use super::sql::parse_catalog;
@@ -18,6 +18,7 @@ use super::sql::parse_catalog;
 pub async fn run(arguments: RunArgs) -> Outcome {
     let ambient = system::ambient();
     let files = read_pipelines(&arguments.pipelines)?;
+    refuse_leaks(&files)?;
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let metrics = record_metrics()?;
     let aws = Aws::from_environment(ambient.clone()).await?;

@@ -71,6 +71,11 @@ impl Attributes {
         metadata.chain(self.types.keys().map(String::as_str))
     }
 
+    /// The attributes of items with their types, by name.
+    pub fn types(&self) -> impl Iterator<Item = (&str, &DataType)> {
+        self.types.iter().map(|(name, data_type)| (name.as_str(), data_type))
+    }
+
     pub(crate) fn is_key(&self, name: &str) -> bool {
         self.keys.iter().any(|key| key.name == name)
     }

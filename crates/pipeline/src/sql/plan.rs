@@ -1,12 +1,17 @@
 //! From expressions as they are written to expressions that run: typed, and checked for what a transform must not do.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operator, expr::InList};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
@@ -43,10 +48,19 @@ impl Planner {
         let logical = self.state.create_logical_expr_from_sql_expr(written, &self.schema);
         let logical = logical.map_err(|error| meaning(&error))?.unalias();
         self.judge(&logical)?;
-        let physical = self.state.create_physical_expr(logical.clone(), &self.schema);
-        let physical = physical.map_err(|error| meaning(&error))?;
+        let physical = self.physical(&logical).map_err(|error| meaning(&error))?;
         let data_type = physical.data_type(self.schema.as_arrow()).map_err(|error| meaning(&error))?;
         Ok(Planned { logical, physical, data_type })
+    }
+
+    /// Some functions, as `coalesce`, run only as what they are simplified to.
+    fn physical(&self, logical: &Expr) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+        let context = SimplifyContext::default()
+            .with_schema(Arc::new(self.schema.clone()))
+            .with_config_options(self.state.config_options().clone());
+        let simplifier = ExprSimplifier::new(context);
+        let simplified = simplifier.simplify(simplifier.coerce(logical.clone(), &self.schema)?)?;
+        self.state.create_physical_expr(simplified, &self.schema)
     }
 
     fn judge(&self, expr: &Expr) -> Result<(), Problem> {
@@ -125,7 +139,7 @@ enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
     pub logical: Expr,
-    pub physical: std::sync::Arc<dyn datafusion::physical_expr::PhysicalExpr>,
+    pub physical: Arc<dyn PhysicalExpr>,
     pub data_type: DataType,
 }
 
@@ -150,6 +164,22 @@ fn image_of(expr: &Expr) -> Option<&str> {
         Expr::ScalarFunction(call) if [TOKEN, FROM_MILLIS].contains(&call.name()) => image_of(call.args.first()?),
         _ => None,
     }
+}
+
+/// The columns that stand beside a `<>`.
+pub(crate) fn compared_with_not_equal(expr: &Expr) -> Vec<String> {
+    let mut names = Vec::new();
+    let walked = expr.apply(|node| {
+        if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::NotEq, right }) = node {
+            names.extend([left, right].into_iter().filter_map(|side| match side.as_ref() {
+                Expr::Column(column) => Some(column.name.clone()),
+                _ => None,
+            }));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.expect("the walk has no errors");
+    names
 }
 
 pub(crate) fn shown(expr: &Expr) -> String {

@@ -34,22 +34,22 @@ pub(crate) const NO_KEY: &str = "DYN107";
 pub(crate) const OUTPUT_NAME: &str = "DYN108";
 /// The table's columns are others.
 pub(crate) const TARGET: &str = "DYN109";
-pub(crate) const LEAK: &str = "DYN110";
-/// `sensitive` or `allow` names what is not there.
-pub(crate) const LOOSE_END: &str = "DYN111";
 pub(crate) const NO_TOKEN_KEY: &str = "DYN112";
 
 impl Problem {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+    /// `message` in lower case, no full stop.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), place: None, help: None }
     }
 
-    pub(crate) fn at(mut self, place: impl Into<Option<Range<usize>>>) -> Self {
+    /// Where in the SQL it is.
+    pub fn at(mut self, place: impl Into<Option<Range<usize>>>) -> Self {
         self.place = place.into();
         self
     }
 
-    pub(crate) fn try_this(mut self, help: impl Into<String>) -> Self {
+    /// What goes behind `Try:`.
+    pub fn try_this(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -1,6 +1,7 @@
 //! The text of a transform, read: expressions for columns and a filter, over `changes` and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 
 use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
@@ -10,10 +11,10 @@ use datafusion::sql::sqlparser::ast::{
     DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Query,
     Select, SelectItem, SetExpr, Spanned, Statement as SqlStatement, Visit, VisitMut, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use crate::sql::dialect::TransformDialect;
 use crate::sql::functions::{self, Availability};
 use crate::sql::problem::{
     NO_SUCH_ATTRIBUTE, NO_SUCH_FUNCTION, NOT_A_PROJECTION, OUTPUT_NAME, Problem, SYNTAX, VOLATILE, offset,
@@ -108,6 +109,15 @@ impl Statement {
         Ok(spelling.uses)
     }
 
+    /// The names of attributes, as they are written.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Names::default();
+        for expr in self.exprs() {
+            let ControlFlow::Continue(()) = expr.visit(&mut names);
+        }
+        names.0.into_iter().collect()
+    }
+
     pub fn place(&self, expr: &Expr) -> Option<Range<usize>> {
         place(&self.text, expr.span())
     }
@@ -118,7 +128,7 @@ impl Statement {
 }
 
 fn parse_query(text: &str) -> Result<Box<Query>, Problem> {
-    let parser = DFParserBuilder::new(text).with_dialect(&GenericDialect {}).with_recursion_limit(DEPTH_MAX).build();
+    let parser = DFParserBuilder::new(text).with_dialect(&TransformDialect).with_recursion_limit(DEPTH_MAX).build();
     let statements = parser.and_then(|mut parser| parser.parse_statements()).map_err(|error| syntax(&error, text))?;
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
@@ -274,6 +284,27 @@ impl Judge<'_> {
                 })
             }
         }
+    }
+}
+
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Visitor for Names {
+    type Break = Infallible;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Infallible> {
+        match expr {
+            Expr::Identifier(ident) => {
+                self.0.insert(ident.value.clone());
+            }
+            Expr::CompoundIdentifier(parts) => {
+                let qualified = parts.len() > 1 && parts[0].value.to_lowercase() == CHANGES;
+                self.0.insert(parts[usize::from(qualified)].value.clone());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
     }
 }
 

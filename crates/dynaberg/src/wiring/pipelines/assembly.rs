@@ -18,7 +18,7 @@ use crate::config::{Catalog, PipelineFile};
 use crate::failure::{Exit, Failure};
 
 /// How many items decide the columns of a table that does not exist yet.
-const SAMPLE_ITEMS: usize = 1_000;
+pub const SAMPLE_ITEMS: usize = 1_000;
 
 /// A pipeline file and all it needs to become a pipeline.
 pub struct Assembly {
@@ -72,7 +72,7 @@ impl Assembly {
         keys: &[KeyAttribute],
         sample: impl Future<Output = Result<Vec<serde_json::Value>>>,
     ) -> Result<Option<Arc<SqlTransform>>> {
-        let target = self.target();
+        let target = target_of(&self.file);
         let exists = target.exists(lake).await?;
         let Some(transform) = &self.file.transform else {
             if !exists {
@@ -86,7 +86,8 @@ impl Assembly {
         };
         let on_record = |table: &Table| table.metadata().properties().contains_key(&transform.record_name());
         let items = if table.as_ref().is_some_and(on_record) { Vec::new() } else { sample.await? };
-        let sql = transform.compile(keys, &items, self.file.mode, table.as_ref())?;
+        let attributes = transform.attributes(keys, &items, table.as_ref())?;
+        let sql = transform.compile(&attributes, self.file.mode, table.as_ref())?;
         match table {
             None => target.create_for(lake, &sql).await?,
             Some(_) => {
@@ -94,7 +95,7 @@ impl Assembly {
                 lake::set_properties(lake, &target.table, record).await.map_err(lake_error)?;
             }
         }
-        Ok(Some(Arc::new(sql)))
+        Ok(Some(sql))
     }
 
     async fn pipeline(
@@ -112,11 +113,12 @@ impl Assembly {
             sql: sql.clone(),
             index_dir: self.index_dir.clone(),
         };
-        let dead_letters = self.dead_letters(&lake)?;
+        let target = lake.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
+        let dead_letters = self.dead_letters(&lake, target.metadata().location())?;
         Ok(Pipeline {
             source,
             sql,
-            sink: Box::new(TableSink::open(lake, self.target().table, options).await?),
+            sink: Box::new(TableSink::open(lake, target_of(&self.file).table, options).await?),
             dead_letters,
             delivery: self.file.delivery.clone(),
             accounts: self.accounts.clone(),
@@ -124,23 +126,21 @@ impl Assembly {
         })
     }
 
-    fn dead_letters(&self, lake: &lake::Catalog) -> Result<Box<dyn DeadLetterQueue>> {
+    fn dead_letters(&self, lake: &lake::Catalog, table_location: &str) -> Result<Box<dyn DeadLetterQueue>> {
         let Some(prefix) = &self.file.dead_letters else { return Ok(Box::new(NoDeadLetters)) };
         let misconfigured = || Error::new(ErrorKind::Misconfigured, format!("open dead letters at {}", prefix.0));
+        if ObjectStoreDeadLetters::is_within(&prefix.0, table_location) {
+            let message = format!(
+                "keep dead letters at {}, among the files of the table, where a sweep deletes what no snapshot names. \
+                 Try: a prefix in another bucket",
+                prefix.0
+            );
+            return Err(Error::new(ErrorKind::Misconfigured, message));
+        }
         let url = Url::parse(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
         let (_, path) = ObjectStoreScheme::parse(&url).map_err(|error| misconfigured().with_source(error))?;
         let store = lake.store_for(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
         Ok(Box::new(ObjectStoreDeadLetters::new(store, path, &self.file.name, self.aws.ambient())))
-    }
-
-    fn target(&self) -> Target {
-        let name = &self.file.target;
-        Target {
-            table: TableIdent::new(NamespaceIdent::new(name.namespace.clone()), name.table.clone()),
-            mode: self.file.mode,
-            partition: self.file.partition.clone(),
-            evolve: self.file.evolve,
-        }
     }
 
     /// The supervisor reacts to what went wrong by its kind; a lake that is not there yet may come.
@@ -164,4 +164,15 @@ fn lake_error(error: lake::Error) -> Error {
         lake::ErrorKind::Unexpected => ErrorKind::Unexpected,
     };
     Error::new(kind, "prepare the target").with_source(error)
+}
+
+/// The table that a pipeline writes.
+pub fn target_of(file: &PipelineFile) -> Target {
+    let name = &file.target;
+    Target {
+        table: TableIdent::new(NamespaceIdent::new(name.namespace.clone()), name.table.clone()),
+        mode: file.mode,
+        partition: file.partition.clone(),
+        evolve: file.evolve,
+    }
 }

@@ -126,6 +126,7 @@ fn a_removed_item_has_its_key_and_nothing_made_up() {
     let sql =
         compile("SELECT _op, id, upper(id) AS shout, coalesce(status, 'none') AS status FROM changes", Mode::Changelog);
     let decoded = take(&sql, &[remove("a"), put("b", r#""n":{"N":"1"}"#)]);
+    assert_eq!(letters(&decoded), Vec::<String>::new());
     assert_eq!(rows(&decoded), ["REMOVE a A null", "MODIFY b B none"]);
 }
 

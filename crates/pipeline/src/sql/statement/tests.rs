@@ -91,3 +91,30 @@ fn an_unknown_name_is_refused_with_the_one_that_was_meant() {
     assert_eq!(refuse("SELECT AMOUNT FROM changes", &["Amount", "amount"]).0, "DYN102");
     assert_eq!(refuse(r#"SELECT "AMOUNT" FROM changes"#, &["amount"]).0, "DYN102");
 }
+
+#[test]
+fn distinct_from_binds_like_any_comparison() {
+    let check = |filter: &str, expected: &str| {
+        let statement = Statement::parse(&format!("SELECT a FROM changes WHERE {filter}")).unwrap();
+        let as_read = statement.filter.unwrap();
+        let as_meant = Statement::parse(&format!("SELECT a FROM changes WHERE {expected}")).unwrap().filter.unwrap();
+        let bare = |expr: &datafusion::sql::sqlparser::ast::Expr| expr.to_string().replace(['(', ')'], "");
+        assert_eq!(bare(&as_read), bare(&as_meant));
+        assert_eq!(shape_of(&as_read), shape_of(&as_meant), "{filter}");
+    };
+    check("a IS DISTINCT FROM 'x' AND b", "(a IS DISTINCT FROM 'x') AND b");
+    check("x AND a IS NOT DISTINCT FROM b OR c", "(x AND (a IS NOT DISTINCT FROM b)) OR c");
+    check("a IS NOT NULL AND a IS DISTINCT FROM b + 1", "(a IS NOT NULL) AND (a IS DISTINCT FROM (b + 1))");
+}
+
+/// The operators from the top down.
+fn shape_of(expr: &datafusion::sql::sqlparser::ast::Expr) -> String {
+    use datafusion::sql::sqlparser::ast::Expr;
+    match expr {
+        Expr::Nested(inner) => shape_of(inner),
+        Expr::BinaryOp { left, op, right } => format!("({} {op} {})", shape_of(left), shape_of(right)),
+        Expr::IsDistinctFrom(left, right) => format!("({} distinct {})", shape_of(left), shape_of(right)),
+        Expr::IsNotDistinctFrom(left, right) => format!("({} same {})", shape_of(left), shape_of(right)),
+        other => other.to_string(),
+    }
+}
