@@ -15,7 +15,7 @@ mod problem;
 mod statement;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -110,8 +110,8 @@ impl SqlTransform {
         Statement::parse(text).map(|_| ())
     }
 
-    /// The names that a transform uses, as it spells them.
-    pub fn names(text: &str) -> Result<Vec<String>, Problem> {
+    /// The attributes that a transform names, as it spells them, with the members of maps that it names behind them.
+    pub fn names(text: &str) -> Result<BTreeMap<String, BTreeSet<String>>, Problem> {
         Statement::parse(text).map(|statement| statement.names())
     }
 

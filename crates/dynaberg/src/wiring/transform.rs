@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use pipeline::{
@@ -103,14 +103,21 @@ impl Transform {
         let types = [DataType::Int64, DataType::Decimal128(38, 10), DataType::Boolean];
         let known: Vec<String> = attributes.names().map(str::to_lowercase).collect();
         let mut unknown = SqlTransform::names(&self.sql.text).unwrap_or_default();
-        unknown.retain(|name| !known.contains(&name.to_lowercase()));
-        unknown.iter().for_each(|name| attributes.declare(name, DataType::Utf8));
+        unknown.retain(|name, _| !known.contains(&name.to_lowercase()));
+        for (name, members) in &unknown {
+            let member = |member: &String| Field::new(member, DataType::Utf8, true);
+            let data_type = match members.is_empty() {
+                true => DataType::Utf8,
+                false => DataType::Struct(members.iter().map(member).collect()),
+            };
+            attributes.declare(name, data_type);
+        }
         let stuck_at = |attributes: &Attributes| match self.compile_leaky(attributes, mode, None) {
             Ok(Err(problem)) if matches!(problem.code, "DYN105" | "DYN106") => problem.place.map(|place| place.start),
             _ => None,
         };
         let mut stuck = stuck_at(&attributes);
-        for name in &unknown {
+        for name in unknown.keys() {
             if stuck.is_none() {
                 break;
             }

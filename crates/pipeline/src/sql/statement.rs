@@ -109,13 +109,13 @@ impl Statement {
         Ok(spelling.uses)
     }
 
-    /// The names of attributes, as they are written.
-    pub fn names(&self) -> Vec<String> {
+    /// The names of attributes, as they are written, with the members of maps that are named behind them.
+    pub fn names(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut names = Names::default();
         for expr in self.exprs() {
             let ControlFlow::Continue(()) = expr.visit(&mut names);
         }
-        names.0.into_iter().collect()
+        names.0
     }
 
     pub fn place(&self, expr: &Expr) -> Option<Range<usize>> {
@@ -288,7 +288,7 @@ impl Judge<'_> {
 }
 
 #[derive(Default)]
-struct Names(BTreeSet<String>);
+struct Names(BTreeMap<String, BTreeSet<String>>);
 
 impl Visitor for Names {
     type Break = Infallible;
@@ -296,11 +296,13 @@ impl Visitor for Names {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Infallible> {
         match expr {
             Expr::Identifier(ident) => {
-                self.0.insert(ident.value.clone());
+                self.0.entry(ident.value.clone()).or_default();
             }
             Expr::CompoundIdentifier(parts) => {
                 let qualified = parts.len() > 1 && parts[0].value.to_lowercase() == CHANGES;
-                self.0.insert(parts[usize::from(qualified)].value.clone());
+                let names = &parts[usize::from(qualified)..];
+                let members = self.0.entry(names[0].value.clone()).or_default();
+                members.extend(names.get(1).map(|member| member.value.to_lowercase()));
             }
             _ => {}
         }
