@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import random
+import re
 from decimal import Decimal
 
 import pytest
@@ -244,6 +245,24 @@ def test_the_table_says_which_rows_came_by_which_transform(tmp_path, started):
         assert checkpoints[-1]["transform"]["after"] == last_of_first["shards"]
     finally:
         again.stop()
+
+
+def test_a_table_is_never_written_by_another_key(tmp_path, started):
+    dynaberg, table = started(pipeline_file(tmp_path, "SELECT token(transaction_id) AS id FROM changes"), [payment(1)])
+    dynaberg.stop()
+    plain = tmp_path / "plain" / "payments.toml"
+    plain.parent.mkdir()
+    text = pipeline_file(tmp_path, "SELECT transaction_id AS id FROM changes").read_text()
+    plain.write_text(re.sub(r"\[transform\].*\[delivery\]", "[delivery]", text, flags=re.DOTALL))
+    for other in (tmp_path / "payments.toml", plain):
+        again = Dynaberg(tmp_path / "data", [other])
+        try:
+            done = again.run("wait", "--timeout", "3s", check=False)
+            (pipeline,) = again.status()["pipelines"]
+            assert done.returncode == 1 and "DYN113" in pipeline["not_ready"], pipeline
+            assert again.sql("SELECT count(*) AS n FROM shop.payments") == [{"n": 1}]
+        finally:
+            again.stop()
 
 
 def read_metadata(dynaberg):

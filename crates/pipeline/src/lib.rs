@@ -46,7 +46,9 @@ pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,
 };
-pub use sql::{Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, function_names};
+pub use sql::{
+    Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key, function_names,
+};
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};
 pub use transform::{Transformed, transform};

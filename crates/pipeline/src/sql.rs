@@ -12,10 +12,11 @@ mod functions;
 mod output_type;
 mod plan;
 mod problem;
+mod record;
 mod statement;
 mod trial;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::shape::{Mode, TableShape, attribute_doc};
 use crate::sql::output_type::{column_type, holds, spelled};
 use crate::sql::plan::{Planned, Planner};
 use crate::sql::problem::{MEANING, NO_KEY, OUTPUT_NAME, TARGET};
+use crate::sql::record::{KeyPart, Record};
 use crate::sql::statement::{Output, Statement};
 
 pub use attributes::Attributes;
@@ -33,6 +35,7 @@ pub(crate) use bound::Bound;
 pub use flow::{Flow, Verdict};
 pub use functions::{TokenKey, function_names};
 pub use problem::Problem;
+pub use record::check_plain_key;
 pub use trial::Trial;
 
 /// What a transform is made for.
@@ -143,7 +146,7 @@ impl SqlTransform {
 
     /// The name of the table property that records the transform with this text.
     pub fn record_name(text: &str) -> String {
-        format!("{}{}", attributes::PROPERTY, id_of(text))
+        format!("{}{}", record::PROPERTY, id_of(text))
     }
 
     /// The property that records it in a table: its text, and the types that attributes have in it.
@@ -152,8 +155,25 @@ impl SqlTransform {
         let attributes = lake::schema_from_arrow(schema).map_err(|error| {
             crate::Error::new(crate::ErrorKind::Unexpected, "record the types of attributes").with_source(error)
         })?;
-        let record = serde_json::json!({ "sql": self.text, "attributes": attributes });
-        Ok((Self::record_name(&self.text), record.to_string()))
+        let record = Record { sql: self.text.clone(), attributes, key: self.key() };
+        let text = serde_json::to_string(&record).expect("a record has texts and a schema");
+        Ok((Self::record_name(&self.text), text))
+    }
+
+    /// Checks that the rows of a table with these properties are found by the key that this transform gives rows.
+    pub fn check_key(&self, properties: &HashMap<String, String>) -> crate::error::Result<()> {
+        match self.mode {
+            Mode::Mirror => record::check_key(properties, &self.key()),
+            Mode::Changelog => Ok(()),
+        }
+    }
+
+    fn key(&self) -> Vec<KeyPart> {
+        let part = |name: &String| {
+            let column = self.outputs.iter().find(|column| column.name == *name).expect("a key column is an output");
+            KeyPart { column: name.clone(), expression: plan::shown(&column.planned.logical) }
+        };
+        self.key_columns.iter().map(part).collect()
     }
 
     pub(crate) fn input(&self) -> &TableShape {

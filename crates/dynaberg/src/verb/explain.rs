@@ -79,6 +79,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "openssl rand -hex 32 into a file or an environment variable; token_key = \"env:NAME\" or \"file:PATH\".",
     ),
     (
+        "DYN113",
+        "The rows of the table are found by another key than the pipeline gives rows, so that each changed item would have two.",
+        "The same key columns, made in the same way; or another table.",
+    ),
+    (
         "DYN120",
         "Items that were looked at would become dead letters.",
         "try_cast, which gives null; or a cast of what the items hold, such as cast(replace(x, ',', '.') AS decimal(12,2)).",

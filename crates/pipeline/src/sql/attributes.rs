@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::Schema as IcebergSchema;
 use serde_json::Value as JsonValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::{KeyAttribute, key_data_type, sampled_types};
 use crate::shape::{OPERATION_COLUMN, POSITION_COLUMN, TIME_COLUMN, attribute_of, described};
+use crate::sql::record::Record;
 use crate::sql::statement::Uses;
-
-/// Begins the table property that records a transform; the transform's id follows.
-pub(crate) const PROPERTY: &str = "dynaberg.transform.";
 
 /// The attributes that a transform may name.
 #[derive(Clone, Debug, Default)]
@@ -38,15 +35,9 @@ impl Attributes {
 
     /// Takes the types over that an earlier run has recorded in the properties of the table, so that all runs agree.
     pub fn with_recorded(mut self, properties: &HashMap<String, String>) -> Result<Self> {
-        let mut recorded: Vec<_> = properties.iter().filter(|(name, _)| name.starts_with(PROPERTY)).collect();
-        recorded.sort();
-        for (property, text) in recorded {
-            let unreadable = || Error::new(ErrorKind::Unexpected, format!("read the table property {property}"));
-            let record: serde_json::Value =
-                serde_json::from_str(text).map_err(|error| unreadable().with_source(error))?;
-            let schema: IcebergSchema = serde_json::from_value(record["attributes"].clone())
-                .map_err(|error| unreadable().with_source(error))?;
-            let schema = schema_to_arrow_schema(&schema).map_err(|error| unreadable().with_source(error))?;
+        for record in Record::all(properties)? {
+            let unreadable = || Error::new(ErrorKind::Unexpected, "read the types of attributes on record");
+            let schema = schema_to_arrow_schema(&record.attributes).map_err(|error| unreadable().with_source(error))?;
             for field in schema.fields() {
                 if let Some(attribute) = attribute_of(field) {
                     self.types.insert(attribute.to_owned(), field.data_type().clone());

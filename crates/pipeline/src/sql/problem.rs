@@ -36,6 +36,9 @@ pub(crate) const OUTPUT_NAME: &str = "DYN108";
 pub(crate) const TARGET: &str = "DYN109";
 pub(crate) const NO_TOKEN_KEY: &str = "DYN112";
 
+/// The rows of the table are found by another key.
+pub(crate) const OTHER_KEY: &str = "DYN113";
+
 impl Problem {
     /// `message` in lower case, no full stop.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {

@@ -9,6 +9,8 @@ use super::finding::{Finding, Layer};
 use super::surroundings::Surroundings;
 use crate::config::{Misfit, PipelineFile, Transform};
 
+/// The rows of the table are found by another key.
+const OTHER_KEY: &str = "DYN113";
 /// A cast fails for sampled items.
 const CAST_FAILS: &str = "DYN120";
 /// `<>` drops what has no value.
@@ -46,6 +48,10 @@ pub fn meaning(
             return None;
         }
     };
+    let properties = surroundings.table.as_ref().map(|table| table.metadata().properties());
+    if let Some(Err(error)) = properties.map(|properties| sql.check_key(properties)) {
+        findings.push(Finding::of_error(Layer::Meaning, OTHER_KEY, path, &error));
+    }
     findings.extend(transform.leaks(&sql).into_iter().map(place));
     if !surroundings.items.is_empty() {
         findings.extend(transform.loose_ends(&sql, &attributes).into_iter().map(|problem| place(problem).warning()));

@@ -8,8 +8,9 @@ use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
-    Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, NoDeadLetters,
-    ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions, TableSink, Target,
+    Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, Mode,
+    NoDeadLetters, ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions,
+    TableSink, Target,
 };
 use url::Url;
 
@@ -74,15 +75,20 @@ impl Assembly {
     ) -> Result<Option<Arc<SqlTransform>>> {
         let target = target_of(&self.file);
         let exists = target.exists(lake).await?;
-        let Some(transform) = &self.file.transform else {
-            if !exists {
-                target.create(lake, keys, &sample.await?).await?;
-            }
-            return Ok(None);
-        };
         let table = match exists {
             true => Some(lake.load_table(&target.table).await.map_err(lake_error)?),
             false => None,
+        };
+        let Some(transform) = &self.file.transform else {
+            match &table {
+                Some(table) if self.file.mode == Mode::Mirror => {
+                    let keys: Vec<String> = keys.iter().map(|key| key.name.clone()).collect();
+                    pipeline::check_plain_key(table.metadata().properties(), &keys)?;
+                }
+                Some(_) => {}
+                None => target.create(lake, keys, &sample.await?).await?,
+            }
+            return Ok(None);
         };
         let on_record = |table: &Table| table.metadata().properties().contains_key(&transform.record_name());
         let items = if table.as_ref().is_some_and(on_record) { Vec::new() } else { sample.await? };
@@ -90,7 +96,8 @@ impl Assembly {
         let sql = transform.compile(&attributes, self.file.mode, table.as_ref())?;
         match table {
             None => target.create_for(lake, &sql).await?,
-            Some(_) => {
+            Some(table) => {
+                sql.check_key(table.metadata().properties())?;
                 let record = HashMap::from([sql.record()?]);
                 lake::set_properties(lake, &target.table, record).await.map_err(lake_error)?;
             }
