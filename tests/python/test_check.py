@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from decimal import Decimal
 
 import pytest
 
@@ -208,7 +209,7 @@ def payments(tmp_path_factory):
         amount = "12,50" if number == 7 else number
         table.put_item(
             Item={
-                "id": f"p-{number}", "amount": amount, "status": "OK", "at": 1_700_000_000_000 + number,
+                "id": f"p-{number}", "amount": amount, "rate": Decimal("0.125"), "status": "OK", "at": 1_700_000_000_000 + number,
                 "email": f"u{number}@example.com", "pan": "4111111111111111",
             }
         )
@@ -237,6 +238,7 @@ def test_the_meaning_is_checked_against_the_source(tmp_path, payments):
     assert codes("SELECT id FROM changes WHERE status > 1") == ["DYN106"]
     assert codes("SELECT id, cast(amount AS decimal(12,2)) AS amount FROM changes") == ["DYN120"]
     assert codes("SELECT id FROM changes WHERE status <> 'TEST'") == ["DYN122"]
+    assert codes("SELECT id, cast(rate AS decimal(12,2)) AS rate FROM changes") == ["DYN121"]
     assert codes("SELECT id, status FROM changes", 'sensitive = ["pann"]') == ["DYN111"]
     assert codes("SELECT id, email FROM changes", 'sensitive = ["email"]') == ["DYN110"]
     assert codes("SELECT id FROM changes", letters="s3://nowhere/errors/") == ["DYN304"]

@@ -129,6 +129,12 @@ impl SqlTransform {
         plan::compared_with_not_equal(&filter.planned.logical)
     }
 
+    /// The attributes that are cast to a decimal, each with the digits behind the point that the cast keeps; it rounds.
+    pub fn decimal_casts(&self) -> Vec<(String, i8)> {
+        let casts = self.outputs.iter().filter_map(|column| plan::decimal_cast(&column.planned.logical));
+        casts.map(|(attribute, scale)| (attribute.to_owned(), scale)).collect()
+    }
+
     /// The columns that identify a row, in the order of the source's key. Empty for a changelog.
     pub fn key_columns(&self) -> &[String] {
         &self.key_columns

@@ -17,7 +17,7 @@ pub struct Misfit {
     pub span: Option<Range<usize>>,
     pub advice: String,
     /// The file that the place is in, and its text, where that is not the pipeline file.
-    pub file: Option<(PathBuf, String)>,
+    pub file: Option<Box<(PathBuf, String)>>,
 }
 
 /// The text is not TOML, or has other keys.
@@ -35,7 +35,7 @@ impl Misfit {
     pub fn into_failure(self, path: &Path, text: &str) -> Failure {
         let mut diagnostic =
             MietteDiagnostic::new(self.message).with_code(self.code).with_help(format!("Try: {}", self.advice));
-        let (path, text) = self.file.as_ref().map_or((path, text), |(path, text)| (path.as_path(), text.as_str()));
+        let (path, text) = self.file.as_deref().map_or((path, text), |(path, text)| (path.as_path(), text.as_str()));
         if let Some(span) = self.span {
             let length = span.end.saturating_sub(span.start);
             diagnostic = diagnostic.with_label(LabeledSpan::new(Some("here".to_owned()), span.start, length));

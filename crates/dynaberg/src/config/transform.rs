@@ -130,7 +130,7 @@ impl SqlText {
     /// The problem at its place in the file that the SQL stands in.
     pub fn misfit(&self, problem: Problem) -> Misfit {
         let (span, file) = match &self.origin {
-            Origin::File(path) => (problem.place, Some((path.clone(), self.text.clone()))),
+            Origin::File(path) => (problem.place, Some(Box::new((path.clone(), self.text.clone())))),
             Origin::Inline { span, start: None } => (Some(span.clone()), None),
             Origin::Inline { span, start: Some(start) } => {
                 let place = problem.place.map(|place| start + place.start..start + place.end);

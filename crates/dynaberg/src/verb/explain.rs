@@ -89,6 +89,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "try_cast, which gives null; or a cast of what the items hold, such as cast(replace(x, ',', '.') AS decimal(12,2)).",
     ),
     (
+        "DYN121",
+        "A cast to a decimal rounds numbers that items have.",
+        "A decimal with more digits behind the point, if rounding is not meant.",
+    ),
+    (
         "DYN122",
         "`<>` also drops items without the attribute, as null is neither equal nor unequal.",
         "IS DISTINCT FROM",

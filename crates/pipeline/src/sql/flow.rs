@@ -102,6 +102,11 @@ fn is_whole(expr: &Expr) -> bool {
     match expr {
         Expr::Column(_) => true,
         Expr::Cast(cast) => cast.data_type.is_string() && is_whole(&cast.expr),
+        // A member of a map is a value of its own.
+        Expr::ScalarFunction(call) if ["get_field", "json_get"].contains(&call.name()) => {
+            let is_written_out = call.args[1..].iter().all(|step| matches!(step, Expr::Literal(..)));
+            is_written_out && call.args.first().is_some_and(is_whole)
+        }
         _ => false,
     }
 }

@@ -182,6 +182,19 @@ pub(crate) fn compared_with_not_equal(expr: &Expr) -> Vec<String> {
     names
 }
 
+/// The attribute that the expression casts to a decimal, and how many digits behind the point that keeps.
+pub(crate) fn decimal_cast(expr: &Expr) -> Option<(&str, i8)> {
+    let (inner, data_type) = match expr {
+        Expr::Cast(cast) => (&cast.expr, &cast.data_type),
+        Expr::TryCast(cast) => (&cast.expr, &cast.data_type),
+        _ => return None,
+    };
+    match (inner.as_ref(), data_type) {
+        (Expr::Column(column), DataType::Decimal128(_, scale)) => Some((&column.name, *scale)),
+        _ => None,
+    }
+}
+
 pub(crate) fn shown(expr: &Expr) -> String {
     match expr {
         Expr::Column(column) => column.name.clone(),

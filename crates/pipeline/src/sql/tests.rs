@@ -124,6 +124,9 @@ fn only_a_token_or_a_mask_of_the_whole_value_declassifies() {
         let flows = sql.flows(&["PAN".into()]);
         flows.into_iter().find(|flow| flow.column.as_deref() == Some("x") && flow.attribute == "pan").unwrap().verdict
     };
+    let member = compile("SELECT id, at, token(place.city) AS x, upper(place.city) AS y FROM changes").unwrap();
+    let verdicts: Vec<_> = member.flows(&["place".into()]).into_iter().map(|flow| flow.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Clean, Verdict::Clean, Verdict::Declassified, Verdict::Leaks]);
     for good in ["token(pan)", "mask(pan, 4)", "lower(token(pan))", "mask(cast(pan AS string), 0)", "token(pan) || id"]
     {
         assert_eq!(verdict(good), Verdict::Declassified, "{good}");

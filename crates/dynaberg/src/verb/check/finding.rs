@@ -46,7 +46,7 @@ pub struct Finding {
 impl Finding {
     /// A finding at a place of the file, whose text is `text`.
     pub fn at_place(layer: Layer, misfit: Misfit, path: &Path, text: &str) -> Self {
-        let (file, source) = match &misfit.file {
+        let (file, source) = match misfit.file.as_deref() {
             Some((file, text)) => (file.clone(), text.clone()),
             None => (path.to_owned(), text.to_owned()),
         };

@@ -13,6 +13,8 @@ use crate::config::{Misfit, PipelineFile, Transform};
 const OTHER_KEY: &str = "DYN113";
 /// A cast fails for sampled items.
 const CAST_FAILS: &str = "DYN120";
+/// A cast rounds sampled numbers.
+const CAST_ROUNDS: &str = "DYN121";
 /// `<>` drops what has no value.
 const DROPS_NULLS: &str = "DYN122";
 /// Types are not known without a source.
@@ -61,6 +63,15 @@ pub fn meaning(
         let advice = format!("{attribute} IS DISTINCT FROM …, to keep them");
         findings.push(Finding::new(Layer::Meaning, DROPS_NULLS, path, message, advice).warning());
     }
+    for (attribute, scale) in sql.decimal_casts() {
+        let digits = |item: &serde_json::Value| Some(fraction_digits(item.get(&attribute)?.get("N")?.as_str()?));
+        let longest = surroundings.items.iter().filter_map(digits).max().unwrap_or_default();
+        if longest > usize::try_from(scale).unwrap_or_default() {
+            let message = format!("the cast rounds `{attribute}`: items have up to {longest} digits behind the point");
+            let advice = format!("cast({attribute} AS decimal(38,{longest}))");
+            findings.push(Finding::new(Layer::Meaning, CAST_ROUNDS, path, message, advice).warning());
+        }
+    }
     findings.extend(try_sample(path, &sql, surroundings));
     Some(sql)
 }
@@ -85,6 +96,11 @@ pub fn attributes(
         true => transform.assume(attributes, file.mode),
         false => attributes,
     })
+}
+
+/// Of a number without an exponent, as nearly all are written.
+fn fraction_digits(number: &str) -> usize {
+    number.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end_matches('0').len())
 }
 
 /// One warning for each reason why sampled items would be rejected.

@@ -67,7 +67,7 @@ fn get(document: &str, path: &[String]) -> Option<String> {
             b'{' => serde_json::from_str::<HashMap<std::borrow::Cow<'_, str>, &RawValue>>(json)
                 .ok()?
                 .remove(step.as_str())?,
-            b'[' => *serde_json::from_str::<Vec<&RawValue>>(json).ok()?.get(step.parse::<usize>().ok()?)?,
+            b'[' => serde_json::from_str::<Vec<&RawValue>>(json).ok()?.get(step.parse::<usize>().ok()?)?,
             _ => return None,
         };
         json = inner.get();
