@@ -195,3 +195,36 @@ def read_duckdb(dynaberg, table, warehouse):
     location = metadata_location(dynaberg, table, warehouse)
     relation = duckdb_connection(dynaberg).sql(f"SELECT * FROM iceberg_scan('{location}')")
     return relation.to_arrow_table().to_pylist()
+
+
+class Positions:
+    """How far a table was seen to be: positions and epochs never go back, from commit to commit and from look to look."""
+
+    def __init__(self):
+        self.furthest, self.epoch = {}, 0
+        self.newest = 0
+
+    def check(self, dynaberg, table, warehouse):
+        from pyiceberg.table import StaticTable
+
+        properties = {"s3.endpoint": dynaberg.endpoint, "s3.access-key-id": "dev", "s3.secret-access-key": "dev"}
+        location = metadata_location(dynaberg, table, warehouse)
+        metadata = StaticTable.from_metadata(location, {**properties, "s3.region": REGION}).metadata
+        for snapshot in sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number):
+            if snapshot.sequence_number > self.newest:
+                self.newest = snapshot.sequence_number
+                self._take(snapshot.summary.additional_properties)
+        assert self.furthest, "no commit has a checkpoint"
+
+    def _take(self, summary):
+        """Snapshots of other writers have neither epoch nor checkpoint."""
+        epoch = int(summary.get("dynaberg.epoch", self.epoch))
+        assert epoch >= self.epoch, f"epoch {epoch} after {self.epoch}"
+        self.epoch = epoch
+        checkpoint = summary.get("dynaberg.checkpoint", "")
+        if not checkpoint.startswith("{"):
+            return
+        for shard, position in json.loads(checkpoint)["shards"].items():
+            number = float("inf") if position == "END" else -1 if position == "" else int(position)
+            assert number >= self.furthest.get(shard, -1), f"{shard} went back"
+            self.furthest[shard] = number

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import botocore.exceptions
 
-from dynaberg import Dynaberg, metadata_location, read_duckdb, read_pyiceberg, rows_of, scan
+from dynaberg import Dynaberg, Positions, read_duckdb, read_pyiceberg, rows_of, scan
 from test_mirror import WAREHOUSE, create_table, pipeline_file
 
 KILLS = int(os.environ.get("DYNABERG_KILLS", "20"))
@@ -132,29 +132,6 @@ def test_kills_at_random_moments_neither_lose_nor_repeat_a_change(tmp_path):
         assert len(positions) == len(changes), "a stream record is in the changelog twice"
         assert positions == stream_records(running, table)
         for target in ("audit.mirror", "audit.changes"):
-            assert_positions_never_go_back(running, target, warehouse)
+            Positions().check(running, target, warehouse)
     finally:
         running.stop()
-
-
-def assert_positions_never_go_back(running, target, warehouse):
-    import json
-
-    from pyiceberg.table import StaticTable
-
-    location = metadata_location(running, target, warehouse)
-    properties = {"s3.endpoint": running.endpoint, "s3.access-key-id": "dev", "s3.secret-access-key": "dev"}
-    table = StaticTable.from_metadata(location, {**properties, "s3.region": "us-east-1"})
-    furthest, epoch, commits = {}, 0, 0
-    for snapshot in sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number):
-        summary = snapshot.summary.additional_properties
-        assert int(summary["dynaberg.epoch"]) >= epoch
-        epoch = int(summary["dynaberg.epoch"])
-        if not summary.get("dynaberg.checkpoint", "").startswith("{"):
-            continue
-        commits += 1
-        for shard, position in json.loads(summary["dynaberg.checkpoint"])["shards"].items():
-            number = float("inf") if position == "END" else -1 if position == "" else int(position)
-            assert number >= furthest.get(shard, -1), f"{shard} went back"
-            furthest[shard] = number
-    assert commits > 0

@@ -2,6 +2,7 @@
 
 pub mod freshness;
 pub mod ingest;
+pub mod maintain;
 pub mod process;
 pub mod query;
 pub mod stack;

@@ -18,6 +18,7 @@ cargo xtask COMMAND
   walls                    The arrows between crates, and one copy of what must be one.
   bench ingest             CPU, memory and size of `replay` on datasets A and B.
   bench freshness          Write to visible, at 500 items a second with commits every second.
+  bench maintain           A table after 1,000 commits: read as it is, maintained, and beside a fresh one.
   bench query              The two analytics queries on 1 M rows, beside DuckDB on the same files.
   dataset A|B EVENTS FILE  Writes a benchmark dataset.
 ";
@@ -32,6 +33,7 @@ fn main() -> Result<()> {
         ["walls"] => check::walls(),
         ["bench", "ingest"] => bench::ingest::run(),
         ["bench", "freshness"] => bench::freshness::run_bench(),
+        ["bench", "maintain"] => bench::maintain::run_bench(),
         ["bench", "query"] => bench::query::run_bench(),
         ["dataset", kind @ ("A" | "B"), events, file] => {
             let kind = if *kind == "A" { dataset::Dataset::A } else { dataset::Dataset::B };

@@ -62,8 +62,11 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Builds the binary in a profile (`dev`, `release`) and gives its path.
+/// Builds the binary in a profile (`dev`, `release`) and gives its path; takes that of `DYNABERG_BIN` instead, if it is set.
 pub fn build_binary(profile: &str) -> Result<PathBuf> {
+    if let Some(built) = std::env::var_os("DYNABERG_BIN") {
+        return Ok(built.into());
+    }
     run(&mut cargo(&["build", "--package", "dynaberg", "--profile", profile]))?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(target_dir()?.join(folder).join("dynaberg"))

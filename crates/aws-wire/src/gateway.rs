@@ -34,8 +34,9 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that knows who its callers are: it serves STS and nothing else yet.
     pub fn new(ambient: Ambient, authentication: Authentication) -> Self {
+        let sts = Sts { ambient: ambient.clone(), takes_any_key: matches!(authentication, Authentication::Dev) };
         let gateway = Self { ambient, authentication, services: Services::default(), calls: TaskTracker::new() };
-        gateway.query_service("sts", Arc::new(Sts))
+        gateway.query_service("sts", Arc::new(sts))
     }
 
     /// Adds a service of a JSON protocol; several may share a scope and differ in their target prefix.

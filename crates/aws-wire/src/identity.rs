@@ -6,12 +6,15 @@ pub const DEFAULT_ACCOUNT_ID: &str = "000000000000";
 /// The region of requests that name none, because they are unsigned.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
+/// What temporary access keys begin with.
+const SESSION_KEY: &str = "ASIA";
+
 /// The principal behind an access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Twelve digits.
     pub account_id: String,
-    /// `arn:aws:iam::000000000000:user/NAME`, or `…:root` for the administrator.
+    /// `arn:aws:iam::000000000000:user/NAME`, `…:root` for the administrator, or the ARN of a role's session.
     pub arn: String,
     pub is_administrator: bool,
 }
@@ -31,6 +34,21 @@ impl Identity {
         }
     }
 
+    /// The session `session` of the role `role`.
+    pub(crate) fn role_session(account_id: &str, role: &str, session: &str) -> Self {
+        Self {
+            account_id: account_id.into(),
+            arn: format!("arn:aws:sts::{account_id}:assumed-role/{role}/{session}"),
+            is_administrator: false,
+        }
+    }
+
+    /// The access key of a role's session, which [`Identity::of_access_key`] reads: where any key is accepted, nothing has
+    /// to be remembered of a session.
+    pub(crate) fn session_access_key(account_id: &str, role: &str, session: &str) -> String {
+        format!("{SESSION_KEY}{}", hex::encode(format!("{account_id}/{role}/{session}")).to_uppercase())
+    }
+
     /// Whom an access key stands for where any key is accepted: twelve digits are the administrator of that account,
     /// `test` and `dev` the administrator of the default one, everything else is the user of that name.
     ///
@@ -40,6 +58,9 @@ impl Identity {
         match access_key_id {
             "test" | "dev" => Some(Self::administrator(DEFAULT_ACCOUNT_ID)),
             account_id if is_account_id => Some(Self::administrator(account_id)),
+            key if key.starts_with(SESSION_KEY) => {
+                of_session_key(key).or_else(|| is_user_name(key).then(|| Self::user(key)))
+            }
             name if is_user_name(name) => Some(Self::user(name)),
             _ => None,
         }
@@ -57,8 +78,16 @@ pub struct Caller {
     pub request_id: String,
 }
 
+fn of_session_key(key: &str) -> Option<Identity> {
+    let text = String::from_utf8(hex::decode(key.strip_prefix(SESSION_KEY)?).ok()?).ok()?;
+    let [account_id, role, session] = text.split('/').collect::<Vec<_>>().try_into().ok()?;
+    let is_account_id = account_id.len() == 12 && account_id.bytes().all(|byte| byte.is_ascii_digit());
+    let is_valid = is_account_id && is_user_name(role) && is_user_name(session);
+    is_valid.then(|| Identity::role_session(account_id, role, session))
+}
+
 /// Tells whether IAM would take `name` for a user, a length of up to an access key's 128 aside.
-fn is_user_name(name: &str) -> bool {
+pub(crate) fn is_user_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
@@ -66,6 +95,16 @@ fn is_user_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_a_session_is_read_back() {
+        let key = Identity::session_access_key("000000000000", "Reader", "me@example.com");
+        let session = Identity::role_session("000000000000", "Reader", "me@example.com");
+        assert_eq!(Identity::of_access_key(&key), Some(session));
+        for other in ["ASIA", "ASIA00", "ASIAZZ"] {
+            assert_eq!(Identity::of_access_key(other), Some(Identity::user(other)));
+        }
+    }
 
     #[test]
     fn an_access_key_names_its_principal() {

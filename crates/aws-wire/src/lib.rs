@@ -9,6 +9,7 @@
 //! [`StreamingService`]) and knows nothing of HTTP limits, signatures or request ids.
 
 mod authenticate;
+mod authorizer;
 mod body;
 mod credential;
 mod denial;
@@ -30,6 +31,7 @@ mod signature;
 mod sts;
 
 pub use authenticate::Authentication;
+pub use authorizer::{Action, Authorizer, Columns, Decision, Resource, Ungoverned};
 pub use error::AwsError;
 pub use gateway::Gateway;
 pub use identity::{Caller, DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Identity};

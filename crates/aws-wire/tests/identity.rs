@@ -84,7 +84,7 @@ async fn sts_tells_who_the_caller_is() {
 async fn an_action_that_sts_does_not_serve_is_named() {
     let served = serve_dev().await;
     let cases = [
-        ("Action=AssumeRole&Version=2011-06-15", "AssumeRole is not served here"),
+        ("Action=AssumeRole&Version=2011-06-15", "RoleArn is missing"),
         ("Action=%3Cb%3E&Version=2011-06-15", "Could not find operation &lt;b&gt; for version 2011-06-15"),
         ("Action=GetCallerIdentity&Version=1", "Could not find operation GetCallerIdentity for version 1"),
         ("Version=2011-06-15", "must contain the parameter Action"),

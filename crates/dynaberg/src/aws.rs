@@ -2,6 +2,7 @@
 //!
 //! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
 
+mod maintenance_settings;
 mod signed;
 mod table_buckets;
 
@@ -17,7 +18,7 @@ use aws_types::service_config::ServiceConfigKey;
 use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig};
 
 use crate::config::Catalog;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, with_causes};
 
 /// Settings that all AWS clients of this process share.
 #[derive(Clone)]
@@ -63,21 +64,22 @@ impl Aws {
 
     /// Connects to the catalog that is named, or else to the only table bucket of the endpoint.
     pub async fn lake(&self, catalog: Option<&Catalog>) -> Outcome<lake::Catalog> {
-        let config = match catalog {
-            Some(Catalog::Rest { uri, warehouse }) => self.rest_catalog(uri, warehouse.clone())?,
-            Some(Catalog::TableBucket { arn, region }) => self.table_bucket(arn, region)?,
-            None => {
-                let region = self.region();
-                let arn = table_buckets::the_only_one(
-                    &self.s3_tables_endpoint(&region),
-                    &self.signing(&region)?,
-                    &self.ambient,
-                )
-                .await?;
-                self.table_bucket(&arn, &region)?
-            }
+        let config = match self.named_or_only(catalog).await? {
+            Catalog::Rest { uri, warehouse } => self.rest_catalog(&uri, warehouse)?,
+            Catalog::TableBucket { arn, region } => self.table_bucket(&arn, &region)?,
         };
         Ok(lake::Catalog::connect(config, self.ambient.clone()).await?)
+    }
+
+    /// The catalog that is named, or else the only table bucket of the endpoint.
+    pub async fn named_or_only(&self, catalog: Option<&Catalog>) -> Outcome<Catalog> {
+        if let Some(catalog) = catalog {
+            return Ok(catalog.clone());
+        }
+        let region = self.region();
+        let endpoint = self.s3_tables_endpoint(&region);
+        let arn = table_buckets::the_only_one(&endpoint, &self.signing(&region)?, &self.ambient).await?;
+        Ok(Catalog::TableBucket { arn, region })
     }
 
     fn table_bucket(&self, arn: &str, region: &str) -> Outcome<CatalogConfig> {
@@ -155,19 +157,31 @@ pub fn open_buckets(
 impl Aws {
     /// Sends a signed request to S3 or S3 Tables and takes any 2xx for success.
     pub async fn put(&self, service: &str, path: &str, body: serde_json::Value) -> Outcome {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.send(service, http::Method::PUT, path, body).await.map(|_| ())
+    }
+
+    /// Asks S3 or S3 Tables for a JSON document.
+    pub async fn get<T: serde::de::DeserializeOwned>(&self, service: &str, path: &str) -> Outcome<T> {
+        let response = self.send(service, http::Method::GET, path, Vec::new()).await?;
+        response.json().await.map_err(|error| {
+            Failure::new(Exit::Service, format!("read the answer to GET {path}: {}", with_causes(&error)))
+        })
+    }
+
+    async fn send(&self, service: &str, method: http::Method, path: &str, body: Vec<u8>) -> Outcome<reqwest::Response> {
         let signing = Signing { service: service.to_owned(), ..self.signing(&self.region())? };
         let endpoint = match service {
             "s3" => self.service_endpoint("S3", "s3"),
             _ => Some(self.s3_tables_endpoint(&self.region())),
         };
         let url = format!("{}/{path}", endpoint.unwrap_or_default());
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let response = signed::send(&signing, &self.ambient, http::Method::PUT, &url, body).await?;
+        let response = signed::send(&signing, &self.ambient, method.clone(), &url, body).await?;
         let status = response.status();
         if status.is_success() {
-            return Ok(());
+            return Ok(response);
         }
         let text = response.text().await.unwrap_or_default();
-        Err(Failure::new(Exit::Service, format!("PUT {url}: {status} {text}")))
+        Err(Failure::new(Exit::Service, format!("{method} {url}: {status} {text}")))
     }
 }

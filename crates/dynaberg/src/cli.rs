@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use lake::maintain::compact::Strategy;
 
 use crate::config::parse_duration;
+use crate::wiring::RoundOptions;
 
 /// Keeps an Apache Iceberg copy of DynamoDB tables: seconds fresh, exactly right, cheap to read.
 #[derive(Parser)]
@@ -43,6 +45,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Propose a pipeline file for a table, from a sample of its items.
     Init(InitArgs),
+    /// Compact a table, expire its snapshots and delete files that nothing names; or show what that would do.
+    Maintain(MaintainArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
     /// Wait until everything written to the sources before this call is committed.
@@ -70,6 +74,8 @@ pub struct DevArgs {
     pub shard_rotation: Duration,
     #[command(flatten)]
     pub ready: ReadyArgs,
+    #[command(flatten)]
+    pub maintenance: MaintenanceArgs,
 }
 
 #[derive(Args)]
@@ -87,6 +93,8 @@ pub struct RunArgs {
     pub catalog: CatalogArgs,
     #[command(flatten)]
     pub ready: ReadyArgs,
+    #[command(flatten)]
+    pub maintenance: MaintenanceArgs,
 }
 
 #[derive(Args, Clone, Copy)]
@@ -94,6 +102,22 @@ pub struct ReadyArgs {
     /// `/ready` answers 503 while a pipeline is further behind its source than this.
     #[arg(long, env = "DYNABERG_READY_LAG", default_value = "60s", value_parser = duration)]
     pub ready_lag: Duration,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct MaintenanceArgs {
+    /// How long tables are left alone between two rounds of compaction and expiry.
+    #[arg(long, env = "DYNABERG_MAINTENANCE_PAUSE", default_value = "10s", value_parser = duration)]
+    pub maintenance_pause: Duration,
+    /// How long files of expired snapshots are kept, for queries that still read them.
+    #[arg(long, env = "DYNABERG_EXPIRY_GRACE", default_value = "5m", value_parser = duration)]
+    pub expiry_grace: Duration,
+}
+
+impl MaintenanceArgs {
+    pub fn rounds(self) -> RoundOptions {
+        RoundOptions { pause: self.maintenance_pause, grace: self.expiry_grace }
+    }
 }
 
 #[derive(Args)]
@@ -167,6 +191,58 @@ pub struct TablesShowArgs {
     pub table: String,
     #[command(flatten)]
     pub common: TablesListArgs,
+}
+
+#[derive(Args)]
+pub struct MaintainArgs {
+    /// NAMESPACE.TABLE.
+    pub table: String,
+    /// Show what would be done and what it gains, and change nothing.
+    #[arg(long)]
+    pub plan: bool,
+    /// Size of the files that compaction makes, in MB. As S3 Tables was asked for the table, unless given.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub target_file_mb: Option<u64>,
+    /// Order of the rows in them. As S3 Tables was asked for the table, unless given.
+    #[arg(long, value_enum)]
+    pub strategy: Option<CompactionStrategy>,
+    /// Snapshots that stay however old they are.
+    #[arg(long)]
+    pub min_snapshots: Option<u32>,
+    /// Snapshots older than this leave.
+    #[arg(long, value_parser = duration)]
+    pub max_snapshot_age: Option<Duration>,
+    /// How long to wait before files of expired snapshots are deleted, for queries that still read them.
+    #[arg(long, default_value = "1m", value_parser = duration_or_none)]
+    pub grace: Duration,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum CompactionStrategy {
+    /// Sort where the table has a sort order, else binpack.
+    Auto,
+    /// Rows stay in the order they were written in.
+    Binpack,
+    /// By the table's sort order.
+    Sort,
+    /// Near in all columns of the sort order is near in the file.
+    ZOrder,
+}
+
+impl From<CompactionStrategy> for Strategy {
+    fn from(chosen: CompactionStrategy) -> Self {
+        match chosen {
+            CompactionStrategy::Auto => Self::Auto,
+            CompactionStrategy::Binpack => Self::BinPack,
+            CompactionStrategy::Sort => Self::Sort,
+            CompactionStrategy::ZOrder => Self::ZOrder,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -311,4 +387,9 @@ pub enum TableFormat {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
+}
+
+/// `0s` too.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
 }

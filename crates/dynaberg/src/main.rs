@@ -54,6 +54,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Replay(arguments) => verb::replay::run(arguments).await,
         Verb::Sql(arguments) => verb::sql::run(arguments).await,
         Verb::Tables(arguments) => verb::tables::run(arguments).await,
+        Verb::Maintain(arguments) => verb::maintain::run(arguments).await,
         Verb::Schema(arguments) => verb::schema::run(arguments).await,
         Verb::Check(arguments) => verb::check::run(arguments).await,
         Verb::Prove(arguments) => verb::prove::run(arguments).await,

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod dev;
 pub mod explain;
 pub mod init;
+pub mod maintain;
 pub mod prove;
 pub mod replay;
 pub mod run;

@@ -1,9 +1,12 @@
-//! Who is plugged into whom: the embedded services behind one port, and pipelines on their sources and tables.
+//! Who is plugged into whom: the embedded services behind one port, pipelines on their sources and tables, and the
+//! maintenance of those tables.
 
+mod maintenance;
 mod pipelines;
 mod stack;
 mod transform;
 
+pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
 pub use pipelines::{Running, SAMPLE_ITEMS, launch, replay, target_of};
 pub use stack::{Stack, StackOptions, bind};
 pub use transform::refuse_leaks;

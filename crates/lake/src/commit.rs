@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub(crate) use crate::commit::checkpoint::StoredCheckpoint;
 pub(crate) use crate::commit::row_delta::{Replaced, RowDelta};
 pub(crate) use crate::commit::stamp::{
-    Stamp, checkpoint_file, find, is_own_and_empty, ties, witnessed_checkpoint_file,
+    Stamp, checkpoint_file, find, is_own_and_empty, is_stamped, ties, witnessed_checkpoint_file,
 };
 
 use crate::backoff::Backoff;

@@ -1,12 +1,13 @@
 //! Columns of a table: Arrow types as Iceberg types, optional columns added at the end, and every legal change.
 //!
 //! `change` says which changes are legal, `pins` what of a table hangs on a column, `edits` makes them, `commit` sends
-//! them; `history` tells schemas apart, `text` writes types.
+//! them, and `manifests` brings old bounds along; `history` tells schemas apart, `text` writes types.
 
 mod change;
 mod commit;
 mod edits;
 mod history;
+mod manifests;
 mod pins;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use tracing::{debug, info};
 pub use crate::table_writer::request::{ColumnAddition, Progress, RowChanges, WriterOptions};
 
 use crate::catalog::Catalog;
-use crate::commit::{Stamp, StoredCheckpoint, commit, find};
+use crate::commit::{Stamp, StoredCheckpoint, commit, find, is_stamped};
 use crate::data_file::write_data_files;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evolve;
@@ -141,6 +141,13 @@ impl TableWriter {
         self.stand_on(landed.table)?;
         self.standing = Some(stamp);
         Ok(())
+    }
+
+    /// Whether others have put snapshots on top of our last one. When that one expires, and some of theirs with it, the
+    /// checkpoint is no longer tied to the table: commit before, be it nothing.
+    pub async fn is_overtaken(&self) -> Result<bool> {
+        let head = self.catalog.load_table(self.table.identifier()).await?;
+        Ok(!is_stamped(head.metadata()))
     }
 
     fn stand_on(&mut self, table: Table) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Rows and checkpoint in one snapshot, whatever the catalog answers.
 
-use lake::ErrorKind;
+use lake::{ErrorKind, RowChanges};
 
 use crate::support::memory_catalog::Fault;
 use crate::support::world::{World, changes, foreign_compaction, object_count, rows_of, upserts};
@@ -212,4 +212,19 @@ async fn the_index_is_rebuilt_after_a_foreign_snapshot() {
     world.double.meddle(&world.table, foreign_compaction);
     writer.commit(changes(&[("x", 2)], &["y"]), Some("one"), "two").await.unwrap();
     assert_eq!(world.rows().await, rows_of(&[("x", 2)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_commit_ties_the_checkpoint_to_a_table_that_others_changed() {
+    let world = World::changelog().await;
+    let mut writer = world.writer("a").await;
+    writer.take_over().await.unwrap();
+    writer.commit(upserts(&[("x", 1)]), None, "one").await.unwrap();
+    assert!(!writer.is_overtaken().await.unwrap());
+    world.double.meddle(&world.table, foreign_compaction);
+    assert!(writer.is_overtaken().await.unwrap());
+
+    writer.commit(RowChanges::default(), Some("one"), "one").await.unwrap();
+    assert!(!writer.is_overtaken().await.unwrap());
+    assert_eq!(world.writer("b").await.take_over().await.unwrap().as_deref(), Some("one"));
 }

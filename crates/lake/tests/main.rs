@@ -9,6 +9,7 @@ mod compaction_at_random;
 mod expire;
 mod fencing;
 mod lifetimes;
+mod maintenance_at_random;
 mod schema;
 mod simulation;
 mod storage;

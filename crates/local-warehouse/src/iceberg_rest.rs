@@ -5,6 +5,7 @@
 
 mod config;
 mod error;
+mod governed;
 mod namespaces;
 mod paging;
 mod tables;
@@ -19,6 +20,7 @@ use http::{Method, Request, Response};
 use serde::de::DeserializeOwned;
 
 use crate::catalog::{Catalog, TableBucketArn};
+use crate::governance::{Governance, Reach};
 use crate::iceberg_rest::error::RestError;
 use crate::rest;
 
@@ -39,6 +41,7 @@ impl std::fmt::Debug for VendedCredentials {
 #[derive(Clone, Debug)]
 pub(crate) struct IcebergRest {
     catalog: Arc<Catalog>,
+    governance: Governance,
     s3_endpoint: String,
     vended: Option<VendedCredentials>,
 }
@@ -54,8 +57,13 @@ struct Call<'a> {
 type Answer = Result<Response<Bytes>, RestError>;
 
 impl IcebergRest {
-    pub(crate) fn new(catalog: Arc<Catalog>, s3_endpoint: &str, vended: Option<VendedCredentials>) -> Self {
-        Self { catalog, s3_endpoint: s3_endpoint.to_owned(), vended }
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        governance: Governance,
+        s3_endpoint: &str,
+        vended: Option<VendedCredentials>,
+    ) -> Self {
+        Self { catalog, governance, s3_endpoint: s3_endpoint.to_owned(), vended }
     }
 
     fn answer(&self, caller: &Caller, request: &Request<Bytes>) -> Answer {
@@ -94,6 +102,7 @@ fn route(call: &Call<'_>, method: &Method, segments: &[&str]) -> Answer {
         return config::get(call);
     }
     let (bucket, rest) = prefix(segments)?;
+    governed::check(call, method, &bucket, rest)?;
     match (method.as_str(), rest) {
         ("GET", ["namespaces"]) => namespaces::list(call, &bucket),
         ("POST", ["namespaces"]) => namespaces::create(call, &bucket),
@@ -129,6 +138,11 @@ fn prefix<'a, 'p>(segments: &'a [&'p str]) -> Result<(TableBucketArn, &'a [&'p s
 }
 
 impl Call<'_> {
+    /// Tells whether the caller may reach for something, as lists ask.
+    fn sees(&self, bucket: &TableBucketArn, reach: Reach<'_>) -> bool {
+        self.service.governance.allows(&self.caller.identity, bucket, reach)
+    }
+
     fn catalog(&self) -> &Catalog {
         &self.service.catalog
     }

@@ -4,7 +4,9 @@
 //! `s3_tables` and `iceberg_rest` speak AWS's protocols, `local_store` is the same objects without a socket.
 
 mod catalog;
+mod directory;
 mod error;
+mod governance;
 mod iceberg_rest;
 mod local_store;
 mod maintenance;
@@ -14,6 +16,7 @@ mod s3;
 mod s3_tables;
 mod warehouse;
 
+pub use directory::{Directory, TableEntry};
 pub use error::WarehouseError;
 pub use iceberg_rest::VendedCredentials;
 pub use maintenance::{

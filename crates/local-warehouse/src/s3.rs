@@ -11,6 +11,7 @@ mod checksums;
 mod copy;
 mod delete;
 mod errors;
+mod governed;
 mod intake;
 mod listing;
 mod multipart;
@@ -24,39 +25,57 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_wire::{Authentication, Body, StreamingService};
+use aws_wire::{Authentication, Body, Caller, StreamingService};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use s3s::S3Result;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use crate::objects::ObjectFiles;
 
+pub(crate) use governed::Rights;
+
 /// The S3 endpoint.
 pub(crate) struct S3 {
     service: S3Service,
+    rights: Rights,
     is_signed: bool,
 }
 
 impl S3 {
-    pub(crate) fn new(files: Arc<ObjectFiles>, authentication: Authentication) -> Self {
+    pub(crate) fn new(files: Arc<ObjectFiles>, authentication: Authentication, rights: Rights) -> Self {
         let mut builder = S3ServiceBuilder::new(backend::Backend { files });
         let is_signed = match authentication {
             Authentication::Dev => false,
             Authentication::Strict(keys) => {
                 builder.set_auth(access::Keys(keys.clone()));
-                builder.set_access(access::Access(keys));
+                builder.set_access(access::Access { keys, rights: rights.clone() });
                 true
             }
         };
-        Self { service: builder.build(), is_signed }
+        Self { service: builder.build(), rights, is_signed }
+    }
+}
+
+impl S3 {
+    /// Where any key is taken at its word, the gateway has left who calls.
+    fn check_at_word(&self, request: &Request<Incoming>) -> S3Result<()> {
+        let identity = request.extensions().get::<Caller>().map(|caller| &caller.identity);
+        self.rights.check(identity, request.method(), request.uri().path(), request.headers())
     }
 }
 
 #[async_trait]
 impl StreamingService for S3 {
     async fn call(&self, request: Request<Incoming>) -> Response<Body> {
+        if !self.is_signed
+            && let Err(denied) = self.check_at_word(&request)
+            && let Ok(denied) = denied.to_http_response()
+        {
+            return denied.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
+        }
         let request = if self.is_signed { request.map(s3s::Body::from) } else { unsigned::prepare(request) };
         match self.service.call(request).await {
             Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),

@@ -4,6 +4,7 @@
 
 mod create_table;
 mod error;
+mod governed;
 mod maintenance;
 mod namespaces;
 mod paging;
@@ -21,17 +22,20 @@ use http::{Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::catalog::{Catalog, refuse_placeholder};
+use crate::governance::Governance;
 use crate::rest;
 
 /// The S3 Tables endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct S3Tables {
     catalog: Arc<Catalog>,
+    governance: Governance,
 }
 
 /// A request, taken apart.
 struct Call<'a> {
     catalog: &'a Catalog,
+    governance: &'a Governance,
     caller: &'a Caller,
     query: BTreeMap<String, String>,
     request: &'a Request<Bytes>,
@@ -40,16 +44,17 @@ struct Call<'a> {
 type Answer = Result<Response<Bytes>, AwsError>;
 
 impl S3Tables {
-    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog }
+    pub(crate) fn new(catalog: Arc<Catalog>, governance: Governance) -> Self {
+        Self { catalog, governance }
     }
 
     fn answer(&self, caller: &Caller, request: &Request<Bytes>) -> Answer {
         let segments =
             rest::segments(request.uri().path()).ok_or_else(|| error::bad_request("The path is not UTF-8"))?;
         let query = rest::query(request.uri()).ok_or_else(|| error::bad_request("The query is not UTF-8"))?;
-        let call = Call { catalog: &self.catalog, caller, query, request };
+        let call = Call { catalog: &self.catalog, governance: &self.governance, caller, query, request };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        governed::check(&call, request.method(), &segments)?;
         route(&call, request.method(), &segments)
     }
 }

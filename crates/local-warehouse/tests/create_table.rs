@@ -66,7 +66,7 @@ async fn nested_types_partitions_order_and_properties_are_kept() {
         "writeOrder": { "order-id": 1, "fields": [
             { "source-id": 1, "transform": "identity", "direction": "asc", "null-order": "nulls-first" }
         ] },
-        "properties": { "write.parquet.compression-codec": "zstd" }
+        "properties": { "write.parquet.compression-codec": "zstd", "write.metadata.previous-versions-max": "7" }
     });
     let (status, answer) = create(&served, table("nested", iceberg)).await;
     assert_eq!(status, 200, "{answer}");
@@ -77,7 +77,12 @@ async fn nested_types_partitions_order_and_properties_are_kept() {
     assert_eq!(metadata["schemas"][0]["identifier-field-ids"], json!([1]));
     assert_eq!(metadata["partition-specs"][0]["fields"][1]["transform"], "bucket[16]");
     assert_eq!(metadata["sort-orders"][0]["fields"][0]["source-id"], 1);
-    assert_eq!(metadata["properties"]["write.parquet.compression-codec"], "zstd");
+    let properties = json!({
+        "write.parquet.compression-codec": "zstd",
+        "write.metadata.previous-versions-max": "7",
+        "write.metadata.delete-after-commit.enabled": "true",
+    });
+    assert_eq!(metadata["properties"], properties);
 }
 
 #[tokio::test]

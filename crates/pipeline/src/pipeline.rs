@@ -1,9 +1,11 @@
 //! The loop that everything else serves: poll, decode, transform, commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ambient::Ambient;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -17,6 +19,10 @@ use crate::sink::Sink;
 use crate::source::{Polled, Source};
 use crate::sql::SqlTransform;
 use crate::transform::transform;
+
+/// How often an idle pipeline looks after its checkpoint in the table: well within the hour that S3 Tables keeps a
+/// snapshot at the least.
+const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
 
 /// A change stream kept applied to one table.
 pub struct Pipeline {
@@ -41,11 +47,13 @@ impl Pipeline {
         batch.to.incarnation = self.source.incarnation().to_owned();
         batch.to.adopt_transform(self.sql.as_ref().map(|sql| sql.id()));
         let mut intake = self.intake()?;
+        let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
+                _ = heartbeat.tick() => self.sink.heartbeat(&batch.from).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, &mut intake, &mut batch).await?;

@@ -38,4 +38,8 @@ pub trait Sink: Send {
         to: &Checkpoint,
         complete_up_to: Option<SystemTime>,
     ) -> Result<()>;
+
+    /// Ties the checkpoint, which is `at`, to the table again where others have changed it since. To be called now and
+    /// then while there is nothing to commit.
+    async fn heartbeat(&mut self, at: &Checkpoint) -> Result<()>;
 }

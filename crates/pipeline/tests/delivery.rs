@@ -77,3 +77,14 @@ async fn nothing_is_complete_before_it_is_committed() {
     });
     ended.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_pipeline_looks_after_its_checkpoint() {
+    let world = World::new(changes(1));
+    let (ended, ()) = tokio::join!(world.run(), async {
+        tokio::time::sleep(Duration::from_secs(50 * 60)).await;
+        world.shutdown.cancel();
+    });
+    ended.unwrap();
+    assert_eq!(world.table.journal(), ["commit", "heartbeat", "heartbeat"]);
+}

@@ -25,6 +25,7 @@ use crate::diagnosis::{self, Known};
 use crate::error::Result;
 use crate::statement::{self, Query, Reading};
 use crate::tables::{self, Tables};
+use crate::visible::{self, Sight};
 use crate::{letter_case, listing};
 
 /// What DataFusion calls the place where a name without a catalog or namespace is looked up.
@@ -58,6 +59,8 @@ pub struct Engine {
 struct Named {
     reference: TableReference,
     table: LakeTable,
+    /// What the query sees of it.
+    seen: Arc<dyn TableProvider>,
 }
 
 impl Engine {
@@ -86,34 +89,42 @@ impl Engine {
 
     /// Answers a statement. Every table is loaded anew and stays as it is for the whole query.
     pub async fn answer(&self, query: Query) -> Result<Answer> {
+        self.answer_within(query, &Sight::everything()).await
+    }
+
+    /// Answers a statement for somebody who sees only what `sight` lets through. The rest does not exist.
+    pub async fn answer_within(&self, query: Query, sight: &Sight) -> Result<Answer> {
+        let tables = sight.tables(self.tables.as_ref());
         match query.0 {
-            Reading::Query(statement) => self.run(*statement).await,
-            Reading::ShowNamespaces => listing::namespaces(self.tables.as_ref()).await,
+            Reading::Query(statement) => self.run(*statement, sight).await,
+            Reading::ShowNamespaces => listing::namespaces(&tables).await,
             Reading::ShowTables { namespace, like } => {
-                listing::list_tables(self.tables.as_ref(), namespace.as_deref(), like.as_deref()).await
+                listing::list_tables(&tables, namespace.as_deref(), like.as_deref()).await
             }
             Reading::Describe(name) => {
                 let reference = object_name_to_table_reference(name, true);
                 let reference = reference.map_err(|error| diagnosis::of(error, &[]))?;
-                Ok(listing::describe(&self.load(&reference).await?))
+                let table = self.load(&reference, sight).await?;
+                Ok(listing::describe(&table, sight.of(&table).schema().as_ref()))
             }
         }
     }
 
-    async fn run(&self, statement: Statement) -> Result<Answer> {
+    async fn run(&self, statement: Statement, sight: &Sight) -> Result<Answer> {
         let references = self.state.resolve_table_references(&statement);
         let references = references.map_err(|error| diagnosis::of(error, &[]))?;
         let tables = references.into_iter().filter(|reference| !self.is_function(reference));
         let mut named = try_join_all(tables.map(async |reference| {
-            let table = self.load(&reference).await?;
-            Ok::<_, crate::Error>(Named { reference, table })
+            let table = self.load(&reference, sight).await?;
+            let seen = sight.of(&table);
+            Ok::<_, crate::Error>(Named { reference, table, seen })
         }))
         .await?;
-        agree_on_snapshots(&mut named);
+        agree_on_snapshots(&mut named, sight);
 
-        let known = |Named { table, .. }: &Named| Known {
+        let known = |Named { table, seen, .. }: &Named| Known {
             name: table.table().identifier().to_string(),
-            schema: table.schema(),
+            schema: seen.schema(),
         };
         let known: Vec<Known> = named.iter().map(known).collect();
         let answered = async {
@@ -127,8 +138,9 @@ impl Engine {
         Ok(Answer { tables, ..answer })
     }
 
-    async fn load(&self, reference: &TableReference) -> Result<LakeTable> {
-        tables::load(self.tables.as_ref(), &self.cache, self.options.default_namespace.as_deref(), reference).await
+    async fn load(&self, reference: &TableReference, sight: &Sight) -> Result<LakeTable> {
+        let tables = sight.tables(self.tables.as_ref());
+        tables::load(&tables, &self.cache, self.options.default_namespace.as_deref(), reference).await
     }
 
     /// `generate_series(1, 9)` stands where a table does.
@@ -139,9 +151,9 @@ impl Engine {
     /// A session that knows these tables and no others, at this moment in time.
     fn session(&self, named: &[Named]) -> Result<SessionState, DataFusionError> {
         let mut schemas: HashMap<&str, MemorySchemaProvider> = HashMap::new();
-        for Named { reference, table } in named {
+        for Named { reference, seen, .. } in named {
             let schema = schemas.entry(reference.schema().unwrap_or(SCHEMA)).or_default();
-            schema.register_table(reference.table().to_owned(), Arc::new(table.clone()))?;
+            schema.register_table(reference.table().to_owned(), seen.clone())?;
         }
         let catalog = MemoryCatalogProvider::new();
         for (name, schema) in schemas {
@@ -160,11 +172,12 @@ impl Engine {
 }
 
 /// A table named twice, as `t` and as `ns.t`, was loaded twice; it is to be at one snapshot all the same.
-fn agree_on_snapshots(named: &mut [Named]) {
+fn agree_on_snapshots(named: &mut [Named], sight: &Sight) {
     let mut tables: HashMap<TableIdent, LakeTable> = HashMap::new();
-    for Named { table, .. } in named {
+    for Named { table, seen, .. } in named {
         let identifier = table.table().identifier().clone();
         *table = tables.entry(identifier).or_insert_with(|| table.clone()).clone();
+        *seen = sight.of(table);
     }
 }
 
@@ -191,6 +204,9 @@ async fn plan(state: &SessionState, mut statement: Statement) -> Result<LogicalP
 }
 
 fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
+    if let Some(hidden) = visible::hidden(plan) {
+        return bytes_scanned(hidden);
+    }
     let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
     let own = own.map_or(0, |value| value.as_usize() as u64);
     own + plan.children().iter().map(|child| bytes_scanned(child.as_ref())).sum::<u64>()

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::kernels::comparison::ilike;
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::TableProvider;
 use lake::LakeTable;
 
 use crate::answer::{Answer, TableRead};
@@ -37,12 +36,13 @@ fn is_like(name: &str, pattern: &str) -> bool {
     ilike(&text(name), &text(pattern)).is_ok_and(|like| like.value(0))
 }
 
-pub(crate) fn describe(table: &LakeTable) -> Answer {
-    let schema = table.schema();
-    let columns = table.columns();
+/// Describes the columns of `table` that are in `schema`.
+pub(crate) fn describe(table: &LakeTable, schema: &Schema) -> Answer {
+    let documented = table.columns().as_struct();
     let names = schema.fields().iter().map(|field| Some(field.name().clone())).collect();
     let types = schema.fields().iter().map(|field| Some(type_name(field.data_type()))).collect();
-    let comments = columns.as_struct().fields().iter().map(|field| field.doc.clone()).collect();
+    let comment = |field: &Arc<Field>| documented.field_by_name(field.name()).and_then(|field| field.doc.clone());
+    let comments = schema.fields().iter().map(comment).collect();
     let described = answer([("column", names), ("type", types), ("comment", comments)]);
     Answer { tables: vec![TableRead::of(table)], ..described }
 }

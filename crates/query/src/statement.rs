@@ -39,7 +39,7 @@ pub fn parse(sql: &str) -> Result<Vec<Query>> {
 }
 
 /// Reads the one statement in `sql`.
-pub(crate) fn parse_one(sql: &str) -> Result<Query> {
+pub fn parse_one(sql: &str) -> Result<Query> {
     let mut queries = parse(sql)?;
     if queries.len() > 1 {
         return Err(Error::new(SYNTAX, "there is more than one SQL statement").with_help("one statement at a time"));

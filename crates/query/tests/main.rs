@@ -3,4 +3,5 @@
 mod dialect;
 mod errors;
 mod names;
+mod sight;
 mod support;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::stack::Stack;
+use super::stack::{NEVER, Stack};
 use crate::python;
 use crate::workspace::{build_binary, root, run};
 
@@ -14,7 +14,7 @@ const SECONDS: u32 = 60;
 pub fn run_bench() -> Result<()> {
     let binary = build_binary("release")?;
     let pipeline = root().join("examples/transactions/transactions.toml");
-    let stack = Stack::start(&binary, &std::env::temp_dir().join("dynaberg-bench"), &[&pipeline])?;
+    let stack = Stack::start(&binary, &std::env::temp_dir().join("dynaberg-bench"), &[&pipeline], NEVER)?;
     let mut writer = Command::new(python::interpreter()?);
     writer.arg(root().join("tests/bench/freshness.py"));
     writer.args(["--rate", &ITEMS_PER_SECOND.to_string(), "--seconds", &SECONDS.to_string()]);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::process::{Usage, wait};
-use super::stack::Stack;
+use super::stack::{NEVER, Stack};
 use crate::dataset::{self, Dataset, Expected};
 use crate::workspace::{build_binary, cache_dir, root};
 
@@ -45,7 +45,7 @@ pub fn dataset(kind: Dataset) -> Result<(PathBuf, Expected)> {
 }
 
 fn measure(binary: &Path, kind: Dataset, file: &Path, expected: &Expected, commit_every: u64) -> Result<()> {
-    let stack = Stack::start(binary, &std::env::temp_dir().join("dynaberg-bench"), &[])?;
+    let stack = Stack::start(binary, &std::env::temp_dir().join("dynaberg-bench"), &[], NEVER)?;
     stack.make_table()?;
     let before = stack.usage()?;
     let empty_bytes = stack.stored_bytes()?;
@@ -67,7 +67,7 @@ fn measure(binary: &Path, kind: Dataset, file: &Path, expected: &Expected, commi
 }
 
 /// The table holds exactly the rows that the dataset leaves, every column of them.
-fn check(stack: &Stack, expected: &Expected) -> Result<()> {
+pub fn check(stack: &Stack, expected: &Expected) -> Result<()> {
     let mut query = stack.verb(&["sql", "SELECT * FROM analytics.transactions", "--output", "csv"]);
     let mut child = query.stdout(Stdio::piped()).spawn().context("start dynaberg sql")?;
     let found = Expected::of_csv(BufReader::new(child.stdout.take().context("its output")?))?;

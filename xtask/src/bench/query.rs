@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::ingest::dataset;
 use super::process::wait;
-use super::stack::Stack;
+use super::stack::{NEVER, Stack};
 use crate::dataset::Dataset;
 use crate::python;
 use crate::workspace::{build_binary, output, root, run};
@@ -23,7 +23,7 @@ pub fn run_bench() -> Result<()> {
     // A has no deletes; in B a third of the events replaced or removed a row.
     for kind in [Dataset::A, Dataset::B] {
         let (file, _) = dataset(kind)?;
-        let stack = Stack::start(&binary, &std::env::temp_dir().join("dynaberg-bench"), &[])?;
+        let stack = Stack::start(&binary, &std::env::temp_dir().join("dynaberg-bench"), &[], NEVER)?;
         stack.make_table()?;
         let pipeline = root().join("examples/transactions/transactions.toml");
         let mut replay = stack.verb(&["replay"]);
@@ -55,7 +55,7 @@ fn sql(name: &str) -> Result<String> {
 }
 
 /// The least CPU time of several whole processes.
-fn cpu_seconds(stack: &Stack, sql: &str) -> Result<f64> {
+pub(super) fn cpu_seconds(stack: &Stack, sql: &str) -> Result<f64> {
     let mut best = f64::INFINITY;
     for _ in 0..PROCESSES {
         let mut query = stack.verb(&["sql", sql, "--output", "csv"]);

@@ -12,6 +12,9 @@ use crate::workspace::{root, run};
 
 pub const CATALOG: &str = "arn:aws:s3tables:us-east-1:000000000000:bucket/streamtablebucket";
 
+/// No maintenance as long as a benchmark runs.
+pub const NEVER: &str = "24h";
+
 /// Ends with its value.
 pub struct Stack {
     pub binary: PathBuf,
@@ -22,13 +25,14 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the services in an empty `data_dir`, with `pipelines`.
-    pub fn start(binary: &Path, data_dir: &Path, pipelines: &[&Path]) -> Result<Self> {
+    /// Starts the services in an empty `data_dir`, with `pipelines`, and with `pause` between two rounds of maintenance.
+    pub fn start(binary: &Path, data_dir: &Path, pipelines: &[&Path], pause: &str) -> Result<Self> {
         if data_dir.exists() {
             std::fs::remove_dir_all(data_dir).context("empty the benchmark's data folder")?;
         }
         let mut command = Command::new(binary);
         command.arg("--quiet").arg("dev").args(pipelines).arg("--data-dir").arg(data_dir);
+        command.args(["--maintenance-pause", pause, "--expiry-grace", "1s"]);
         command.args(["--port", "0", "--console-port", "0"]).stdout(Stdio::piped());
         let mut server = command.spawn().context("start dynaberg dev")?;
         let mut lines = BufReader::new(server.stdout.take().context("its output")?).lines();

@@ -1,5 +1,7 @@
 //! `dynaberg dev`: the embedded services, and pipelines on them, in the foreground.
 
+use std::sync::Arc;
+
 use pipeline::Patience;
 
 use crate::cli::DevArgs;
@@ -8,7 +10,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Stack, StackOptions, bind, launch, refuse_leaks};
+use crate::wiring::{Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 
@@ -37,13 +39,16 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         let index_dir = arguments.data_dir.join("index").join(&file.name);
         running.push(launch(file, None, &aws, index_dir, Patience::Wait, shutdown.clone()));
     }
+    let rounds = arguments.maintenance.rounds();
+    let maintenance = maintain_warehouse(stack.maintenance(), aws, Arc::default(), rounds, shutdown.clone());
+    let maintenance = tokio::spawn(maintenance);
     let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
     let console = tokio::spawn(console.serve(console_listener, services_end.clone()));
 
     output::line(format_args!(
         "\
 dynaberg {version} · dev mode: any key works, data in {data_dir} (not for production)
-  AWS endpoint   {endpoint}      DynamoDB, DynamoDB Streams, S3, S3 Tables, STS
+  AWS endpoint   {endpoint}      DynamoDB and its Streams, S3, S3 Tables, Athena, Glue, Lake Formation, STS
   Iceberg REST   {endpoint}/iceberg
   Console        http://{console_address}
   export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
@@ -64,6 +69,7 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
     for pipeline in &running {
         pipeline.ended().await;
     }
+    maintenance.await.ok();
     services_end.cancel();
     stack.ended().await;
     // The console has nothing to lose.

@@ -4,12 +4,13 @@ use pipeline::Patience;
 
 use crate::aws::Aws;
 use crate::cli::RunArgs;
+use crate::config::Catalog;
 use crate::config::read_pipelines;
 use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{bind, launch, refuse_leaks};
+use crate::wiring::{bind, launch, maintain_targets, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 use super::sql::parse_catalog;
@@ -26,6 +27,13 @@ pub async fn run(arguments: RunArgs) -> Outcome {
     let console_address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
 
     let shutdown = shutdown_on_signal();
+    // S3 Tables maintains its tables itself.
+    let unmanaged = files.iter().filter(|file| {
+        let lake = file.catalog.as_ref().or(catalog.as_ref());
+        matches!(lake, Some(Catalog::Rest { uri, .. }) if !uri.contains("s3tables"))
+    });
+    let targets = unmanaged.map(|file| (file.clone(), catalog.clone())).collect();
+    tokio::spawn(maintain_targets(targets, aws.clone(), arguments.maintenance.rounds(), shutdown.clone()));
     let mut running = Vec::with_capacity(files.len());
     for file in files {
         let index_dir = arguments.data_dir.join("index").join(&file.name);

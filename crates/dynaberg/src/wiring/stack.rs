@@ -9,8 +9,9 @@ use std::time::Duration;
 use ambient::Ambient;
 use aws_credential_types::Credentials;
 use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
+use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
-use local_warehouse::{VendedCredentials, Warehouse};
+use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -60,9 +61,19 @@ impl Stack {
             access_key_id: credentials.access_key_id().to_owned(),
             secret_access_key: credentials.secret_access_key().to_owned(),
         };
+        let local = warehouse.clone();
+        let local = open_buckets(move |bucket| local.object_store(bucket));
+        let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
+        let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
+        let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
+        let warehouse = warehouse.governed_by(analytics.authorizer());
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
+            .json_service("athena", analytics.athena())
+            .json_service("glue", analytics.glue())
+            .rest_service("lakeformation", analytics.lake_formation())
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
             .streaming_service("s3", warehouse.s3(authentication));
@@ -79,6 +90,11 @@ impl Stack {
         let warehouse = self.warehouse.clone();
         let local = open_buckets(move |bucket| warehouse.object_store(bucket));
         Aws::embedded(&self.endpoint, self.credentials.clone(), local, ambient).await
+    }
+
+    /// What S3 Tables was asked to look after.
+    pub fn maintenance(&self) -> Maintenance {
+        self.warehouse.maintenance()
     }
 
     /// Waits until the services have ended.
@@ -140,3 +156,4 @@ fn unopened(data_dir: &Path, error: &(dyn std::error::Error + 'static)) -> Failu
 }
 
 mod keys;
+mod lakehouse;

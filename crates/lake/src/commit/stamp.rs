@@ -180,6 +180,12 @@ pub(crate) fn landed_as(metadata: &TableMetadata, commit_id: Uuid) -> Result<Opt
     Ok(witness.map(|witness| witness.snapshot_id))
 }
 
+/// Whether the head is a snapshot with a stamp of its own, and none that others put on top of one.
+pub(crate) fn is_stamped(metadata: &TableMetadata) -> bool {
+    let head = metadata.current_snapshot();
+    head.is_some_and(|snapshot| snapshot.summary().additional_properties.contains_key(COMMIT_ID))
+}
+
 /// Whether a snapshot is one of ours that moved no row, as a takeover.
 pub(crate) fn is_own_and_empty(snapshot: &Snapshot) -> bool {
     let summary = &snapshot.summary().additional_properties;
@@ -200,9 +206,10 @@ fn witness(metadata: &TableMetadata) -> Result<Option<Witness>> {
 fn rolled_back(metadata: &TableMetadata, witness: &Witness) -> Error {
     let head = metadata.current_snapshot_id().map_or("nothing".to_owned(), |id| id.to_string());
     let message = format!(
-        "tie the checkpoint of snapshot {} to the table's head {head}: the table was rolled back or replaced \
-         (removing the table property {PROPERTY} accepts that)",
-        witness.snapshot_id
+        "tie the checkpoint of snapshot {id} to the table's head {head}: the table was rolled back or replaced. \
+         Try: make {id} the current snapshot again; or remove the table property {PROPERTY}, which accepts the head \
+         and reads what the source has had since then again",
+        id = witness.snapshot_id
     );
     Error::new(ErrorKind::Refused, message)
 }

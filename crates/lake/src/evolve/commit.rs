@@ -3,11 +3,12 @@
 use iceberg::spec::Schema;
 use iceberg::table::Table;
 use iceberg::{TableIdent, TableRequirement, TableUpdate};
+use tracing::warn;
 
 use crate::catalog::{Catalog, CommitRequest, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evolve::change::{Base, SchemaChange, changed};
-use crate::evolve::{ATTEMPTS_MAX, BACKOFF, pins};
+use crate::evolve::{ATTEMPTS_MAX, BACKOFF, manifests, pins};
 
 /// The schema that the table would have with all of `changes`. `Refused`, with the reason, where one of them is illegal.
 pub fn changed_schema(table: &Table, changes: &[SchemaChange]) -> Result<Schema> {
@@ -21,6 +22,21 @@ pub fn changed_schema(table: &Table, changes: &[SchemaChange]) -> Result<Schema>
 ///
 /// Where another change comes first, these are worked out anew on top of it.
 pub async fn change_schema(catalog: &Catalog, table: &TableIdent, changes: &[SchemaChange]) -> Result<Table> {
+    let table = set_schema(catalog, table, changes).await?;
+    if !changes.iter().any(manifests::changes_bounds) {
+        return Ok(table);
+    }
+    match manifests::rewrite(catalog, table.clone()).await {
+        Ok(table) => Ok(table),
+        Err(error) => {
+            // The schema is changed, and our own readers need no more than that.
+            warn!(table = %table.identifier(), %error, "left manifests with the bounds of narrower columns");
+            Ok(table)
+        }
+    }
+}
+
+async fn set_schema(catalog: &Catalog, table: &TableIdent, changes: &[SchemaChange]) -> Result<Table> {
     let mut table = catalog.load_table(table).await?;
     // What a request that was not answered may have made of the table.
     let mut doubtful: Option<Schema> = None;

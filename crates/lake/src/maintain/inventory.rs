@@ -44,11 +44,12 @@ impl Inventory {
         let wanted: HashSet<&str> = snapshots.iter().map(|snapshot| snapshot.manifest_list()).collect();
         self.lists.retain(|list, _| wanted.contains(list.as_str()));
         let unknown = snapshots.iter().filter(|snapshot| !self.lists.contains_key(snapshot.manifest_list()));
-        let read: Vec<(&SnapshotRef, Vec<String>)> = stream::iter(unknown)
-            .map(async |snapshot| Ok::<_, Error>((snapshot, manifest_paths(table, snapshot).await?)))
-            .buffer_unordered(READS_MAX)
-            .try_collect()
-            .await?;
+        let mut reads = Vec::new();
+        for snapshot in unknown {
+            reads.push(async move { Ok::<_, Error>((snapshot, manifest_paths(table, snapshot).await?)) });
+        }
+        let read: Vec<(&SnapshotRef, Vec<String>)> =
+            stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
         let known: HashMap<Arc<str>, Arc<str>> =
             self.manifests.keys().map(|path| (path.clone(), path.clone())).collect();
         for (snapshot, paths) in read {
@@ -64,14 +65,16 @@ impl Inventory {
                 }
             }
         }
-        let mut reads = stream::iter(unknown)
-            .map(async |(path, snapshot_id)| {
+        let mut reads = Vec::with_capacity(unknown.len());
+        for (path, snapshot_id) in unknown {
+            reads.push(async move {
                 let manifest = read_manifest(table, &path, snapshot_id).await?;
                 let live = manifest.entries().iter().filter(|entry| entry.is_alive());
                 let files: Result<Vec<FileKey>> = live.map(|entry| FileKey::of(entry.file_path())).collect();
                 Ok::<_, Error>((path, files?))
-            })
-            .buffer_unordered(READS_MAX);
+            });
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_MAX);
         while let Some(read) = reads.next().await {
             let (path, files) = read?;
             self.manifests.insert(path, files);

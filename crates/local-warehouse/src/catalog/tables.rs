@@ -237,6 +237,14 @@ impl Catalog {
         })
     }
 
+    /// The table whose files a bucket holds.
+    pub(crate) fn table_of_warehouse(&self, bucket: &str) -> Result<Option<Table>> {
+        self.store.read(|db| {
+            let mut statement = db.prepare_cached(&format!("{SELECT} WHERE t.warehouse = ?"))?;
+            Ok(statement.query_row([bucket], from_row).optional()?)
+        })
+    }
+
     pub(super) fn warehouses(&self) -> Result<BTreeSet<String>> {
         self.store.read(|db| {
             let mut statement = db.prepare("SELECT warehouse FROM iceberg_table")?;

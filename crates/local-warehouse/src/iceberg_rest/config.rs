@@ -1,12 +1,14 @@
 //! `GET v1/config`: which table bucket, and which operations there are.
 
+use aws_wire::Action;
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use crate::catalog::{PageRequest, TableBucketArn};
+use crate::governance::Reach;
 use crate::iceberg_rest::error::RestError;
-use crate::iceberg_rest::{Answer, Call};
+use crate::iceberg_rest::{Answer, Call, governed};
 use crate::rest;
 
 /// As the REST specification writes them.
@@ -30,6 +32,7 @@ const PREFIX: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
     let bucket = warehouse(call)?;
+    governed::allow(call, &bucket, Reach::Bucket(Action::Describe))?;
     call.catalog().table_bucket(&bucket)?;
     let prefix = utf8_percent_encode(&bucket.to_string(), PREFIX).to_string();
     let body = json!({ "defaults": {}, "overrides": { "prefix": prefix }, "endpoints": ENDPOINTS });

@@ -21,6 +21,10 @@ impl RestError {
         Self { status: StatusCode::BAD_REQUEST, kind: "BadRequestException", message: message.into() }
     }
 
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, kind: "ForbiddenException", message: message.into() }
+    }
+
     pub(super) fn not_served(what: &str) -> Self {
         Self {
             status: StatusCode::NOT_ACCEPTABLE,

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_wire::Action;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::catalog::{CatalogError, Entity, Namespace, NewNamespace, TableBucketArn};
+use crate::governance::Reach;
 use crate::iceberg_rest::error::RestError;
 use crate::iceberg_rest::{Answer, Call, paging};
 use crate::rest;
@@ -27,7 +29,8 @@ pub(super) fn list(call: &Call<'_>, bucket: &TableBucketArn) -> Answer {
     let page = paging::request(call)?;
     let mut namespaces = call.catalog().namespaces(bucket, &page)?;
     let next = paging::cut(&page, &mut namespaces, |namespace| namespace.name.clone());
-    let names: Vec<[&str; 1]> = namespaces.iter().map(|namespace| [namespace.name.as_str()]).collect();
+    let is_seen = |namespace: &&Namespace| call.sees(bucket, Reach::Namespace(Action::Describe, &namespace.name));
+    let names: Vec<[&str; 1]> = namespaces.iter().filter(is_seen).map(|namespace| [namespace.name.as_str()]).collect();
     Ok(rest::json(StatusCode::OK, &json!({ "namespaces": names, "next-page-token": next })))
 }
 

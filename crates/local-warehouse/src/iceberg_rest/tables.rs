@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use aws_wire::Action;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use iceberg::TableIdent;
@@ -11,8 +12,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::catalog::{
-    CommitRequest, LoadedMetadata, NewTable, TableBucketArn, TableDefinition, TableName, TableRename,
+    CommitRequest, LoadedMetadata, NewTable, Table, TableBucketArn, TableDefinition, TableName, TableRename,
 };
+use crate::governance::Reach;
 use crate::iceberg_rest::error::RestError;
 use crate::iceberg_rest::namespaces::single_level;
 use crate::iceberg_rest::{Answer, Call, paging};
@@ -22,8 +24,12 @@ pub(super) fn list(call: &Call<'_>, bucket: &TableBucketArn, namespace: &str) ->
     let page = paging::request(call)?;
     let mut tables = call.catalog().tables(bucket, Some(namespace), &page)?;
     let next = paging::cut(&page, &mut tables, |table| table.name.to_string());
-    let identifiers: Vec<Value> =
-        tables.iter().map(|table| json!({ "namespace": [table.name.namespace], "name": table.name.name })).collect();
+    let is_seen = |table: &&Table| call.sees(bucket, Reach::Table(Action::Describe, &table.name));
+    let identifiers: Vec<Value> = tables
+        .iter()
+        .filter(is_seen)
+        .map(|table| json!({ "namespace": [table.name.namespace], "name": table.name.name }))
+        .collect();
     Ok(rest::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": next })))
 }
 
@@ -140,13 +146,18 @@ fn load_response(
         ("client.region", bucket.region.as_str()),
     ]);
     let mut storage_credentials = Vec::new();
-    if let Some(vended) = call.service.vended.as_ref().filter(|_| asks_for_credentials(call)) {
+    if let Some(vended) = call.service.vended.as_ref().filter(|_| asks_for_credentials(call) && may_have_them(call)) {
         config.insert("s3.access-key-id", &vended.access_key_id);
         config.insert("s3.secret-access-key", &vended.secret_access_key);
         storage_credentials.push(StorageCredential { prefix: format!("{location}/"), config: config.clone() });
     }
     let body = LoadResponse { metadata_location: &loaded.location, metadata, config, storage_credentials };
     Ok(rest::json(StatusCode::OK, &body))
+}
+
+/// What is vended are the service's own credentials, which open every table.
+fn may_have_them(call: &Call<'_>) -> bool {
+    call.caller.identity.is_administrator
 }
 
 fn asks_for_credentials(call: &Call<'_>) -> bool {

@@ -86,17 +86,26 @@ pub(super) fn create(call: &Call<'_>, arn: &str, namespace: &str) -> Answer {
     ok(&json!({ "tableARN": table.arn.to_string(), "versionToken": table.version_token }))
 }
 
+/// Each commit leaves a metadata file that lists all snapshots. What S3 Tables does about them is not documented; here the
+/// last twenty stay, unless the table's owner asks for something else.
+const METADATA_FILES: [(&str, &str); 2] =
+    [("write.metadata.delete-after-commit.enabled", "true"), ("write.metadata.previous-versions-max", "20")];
+
 fn definition(metadata: IcebergMetadata) -> Result<TableDefinition, AwsError> {
     let schema = match (metadata.schema, metadata.schema_v2) {
         (Some(schema), None) => schema.into_schema_v2(),
         (None, Some(schema)) => schema,
         _ => return Err(error::bad_request("The metadata must have either schema or schemaV2")),
     };
+    let mut properties = metadata.properties;
+    for (name, value) in METADATA_FILES {
+        properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
     Ok(TableDefinition {
         schema: schema.into_schema()?,
         partition_spec: metadata.partition_spec,
         sort_order: metadata.write_order,
-        properties: metadata.properties,
+        properties,
     })
 }
 

@@ -1,10 +1,12 @@
 //! CreateNamespace, GetNamespace, ListNamespaces, DeleteNamespace.
 
+use aws_wire::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::catalog::{Namespace, NewNamespace, TableBucketArn};
-use crate::s3_tables::{Answer, Call, date_time, error, no_content, ok, paging};
+use crate::governance::Reach;
+use crate::s3_tables::{Answer, Call, date_time, error, governed, no_content, ok, paging};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +35,10 @@ pub(super) fn list(call: &Call<'_>, arn: &str) -> Answer {
     let page = paging::request(call, "maxNamespaces")?;
     let namespaces = call.catalog.namespaces(&arn, &page)?;
     let position = |namespace: &Namespace| namespace.name.clone();
-    ok(&paging::response(&page, "namespaces", namespaces, position, |namespace| summary(namespace, &arn)))
+    ok(&paging::response(&page, "namespaces", namespaces, position, |namespace| {
+        let reach = Reach::Namespace(Action::Describe, &namespace.name);
+        governed::allows(call, &arn, reach).then(|| summary(namespace, &arn))
+    }))
 }
 
 pub(super) fn delete(call: &Call<'_>, arn: &str, name: &str) -> Answer {

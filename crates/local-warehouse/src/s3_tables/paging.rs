@@ -32,17 +32,17 @@ pub(super) fn request(call: &Call<'_>, limit: &str) -> Result<PageRequest, AwsEr
     Ok(PageRequest { prefix, after, count_max: count_max + 1 })
 }
 
-/// Writes a page; `position` is where the next one goes on.
+/// Writes a page; `position` is where the next one goes on. An entry that the caller may not see is left out.
 pub(super) fn response<T>(
     page: &PageRequest,
     member: &str,
     mut entries: Vec<T>,
     position: impl Fn(&T) -> String,
-    entry: impl Fn(&T) -> Value,
+    entry: impl Fn(&T) -> Option<Value>,
 ) -> Value {
     let has_more = entries.len() == page.count_max;
     entries.truncate(page.count_max - 1);
-    let mut body = json!({ member: entries.iter().map(entry).collect::<Vec<_>>() });
+    let mut body = json!({ member: entries.iter().filter_map(entry).collect::<Vec<_>>() });
     if let Some(last) = entries.last().filter(|_| has_more) {
         body["continuationToken"] = BASE64_URL_SAFE_NO_PAD.encode(position(last)).into();
     }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_wire::AwsError;
+use aws_wire::{Action, AwsError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::catalog::{TableBucket, TableBucketArn};
-use crate::s3_tables::{Answer, Call, date_time, error, no_content, ok, paging, tags};
+use crate::governance::Reach;
+use crate::s3_tables::{Answer, Call, date_time, error, governed, no_content, ok, paging, tags};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -55,7 +56,13 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
         Some("aws") => Vec::new(),
         Some(other) => return Err(error::bad_request(format!("type must be customer or aws, not {other}"))),
     };
-    ok(&paging::response(&page, "tableBuckets", buckets, |bucket| bucket.arn.name.clone(), summary))
+    ok(&paging::response(
+        &page,
+        "tableBuckets",
+        buckets,
+        |bucket| bucket.arn.name.clone(),
+        |bucket| governed::allows(call, &bucket.arn, Reach::Bucket(Action::Describe)).then(|| summary(bucket)),
+    ))
 }
 
 pub(super) fn delete(call: &Call<'_>, arn: &str) -> Answer {

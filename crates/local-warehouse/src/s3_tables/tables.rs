@@ -1,11 +1,12 @@
 //! GetTable, ListTables, DeleteTable, RenameTable, Get- and UpdateTableMetadataLocation, GetTableEncryption.
 
-use aws_wire::AwsError;
+use aws_wire::{Action, AwsError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::catalog::{Table, TableArn, TableBucketArn, TableName, TableRename, refuse_placeholder};
-use crate::s3_tables::{Answer, Call, date_time, error, no_content, ok, paging, table_buckets};
+use crate::governance::Reach;
+use crate::s3_tables::{Answer, Call, date_time, error, governed, no_content, ok, paging, table_buckets};
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
     let [bucket, namespace, name] = ["tableBucketARN", "namespace", "name"].map(|member| call.parameter(member));
@@ -18,6 +19,9 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
             ));
         }
     };
+    if !governed::allows(call, &table.arn.bucket, Reach::WholeTable(&table.name)) {
+        return Err(governed::denied(call));
+    }
     ok(&json!({
         "name": table.name.name,
         "type": "customer",
@@ -41,7 +45,13 @@ pub(super) fn list(call: &Call<'_>, arn: &str) -> Answer {
     let arn = TableBucketArn::parse(arn)?;
     let page = paging::request(call, "maxTables")?;
     let tables = call.catalog.tables(&arn, call.parameter("namespace"), &page)?;
-    ok(&paging::response(&page, "tables", tables, |table| table.name.to_string(), summary))
+    ok(&paging::response(
+        &page,
+        "tables",
+        tables,
+        |table| table.name.to_string(),
+        |table| governed::allows(call, &arn, Reach::Table(Action::Describe, &table.name)).then(|| summary(table)),
+    ))
 }
 
 pub(super) fn delete(call: &Call<'_>, arn: &str, namespace: &str, name: &str) -> Answer {

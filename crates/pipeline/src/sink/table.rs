@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
 use lake::{Catalog, ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
+use tracing::info;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -135,6 +136,15 @@ impl Sink for TableSink {
         timer.stop();
         if self.writer.schema() != self.shape.schema {
             self.shape = shape(self.writer.schema(), &self.options);
+        }
+        Ok(())
+    }
+
+    async fn heartbeat(&mut self, at: &Checkpoint) -> Result<()> {
+        let is_overtaken = self.writer.is_overtaken().await.map_err(|error| lake_error(error, &self.table))?;
+        if is_overtaken && *at != Checkpoint::default() {
+            info!(table = self.table, "others changed the table: tying the checkpoint to it again");
+            self.commit(RowChanges::default(), at, at, None).await?;
         }
         Ok(())
     }

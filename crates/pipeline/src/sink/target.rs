@@ -15,6 +15,10 @@ use crate::shape::Mode;
 use crate::sink::table::lake_error;
 use crate::sql::SqlTransform;
 
+/// Each commit leaves a metadata file that lists all snapshots; the last twenty are enough.
+const METADATA_FILES: [(&str, &str); 2] =
+    [("write.metadata.delete-after-commit.enabled", "true"), ("write.metadata.previous-versions-max", "20")];
+
 /// A table as a pipeline wants it.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -62,8 +66,9 @@ impl Target {
         &self,
         catalog: &Catalog,
         schema: &ArrowSchema,
-        properties: HashMap<String, String>,
+        mut properties: HashMap<String, String>,
     ) -> Result<()> {
+        properties.extend(METADATA_FILES.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let name = self.table.to_string();
         let schema = lake::schema_from_arrow(schema).map_err(|error| lake_error(error, &name))?;
         let creation = TableCreation {

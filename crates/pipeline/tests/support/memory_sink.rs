@@ -151,6 +151,14 @@ impl Sink for MemorySink {
             }
         })
     }
+
+    async fn heartbeat(&mut self, at: &Checkpoint) -> Result<()> {
+        self.table.with(|state| {
+            assert_eq!(*at, state.checkpoint);
+            state.journal.push("heartbeat".into());
+        });
+        Ok(())
+    }
 }
 
 impl State {

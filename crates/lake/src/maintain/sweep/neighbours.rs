@@ -26,13 +26,17 @@ pub(crate) async fn refuse_neighbours(catalog: &Catalog, table: &Table) -> Resul
         others.extend(catalog.list_tables(&namespace).await?);
     }
     others.retain(|other| other != table.identifier());
-    let mut locations = stream::iter(others)
-        .map(async |other| match catalog.load_table(&other).await {
-            Ok(loaded) => Ok(Some((other, loaded.metadata().location().to_owned()))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        })
-        .buffer_unordered(LOADS_MAX);
+    let mut loads = Vec::with_capacity(others.len());
+    for other in others {
+        loads.push(async move {
+            match catalog.load_table(&other).await {
+                Ok(loaded) => Ok(Some((other, loaded.metadata().location().to_owned()))),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+    }
+    let mut locations = stream::iter(loads).buffer_unordered(LOADS_MAX);
     let ours = table.metadata().location();
     while let Some(found) = locations.try_next().await? {
         let Some((other, location)) = found else { continue };

@@ -1,0 +1,19 @@
+//! Amazon Athena, the Glue Data Catalog and Lake Formation, over the tables of the warehouse.
+//!
+//! `athena`, `glue` and `lake_formation` speak AWS's protocols; `store` keeps what they must remember, `policy` decides who
+//! may see what, `grants` asks it for everybody, `view` is the catalogs as one caller sees them. What these services need of the warehouse is the trait [`Lakehouse`]; somebody else plugs it in.
+
+mod analytics;
+mod athena;
+mod catalogs;
+mod glue;
+mod grants;
+mod json;
+mod lake_formation;
+mod lakehouse;
+mod policy;
+mod store;
+mod view;
+
+pub use analytics::{Analytics, AnalyticsError};
+pub use lakehouse::{Column, Lakehouse, LakehouseError, Region, TableDescription};

@@ -1,0 +1,136 @@
+//! `cargo xtask bench maintain`: what 1,000 commits do to a table, and what maintenance makes of it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::ingest::{check, dataset};
+use super::process::{Usage, wait};
+use super::query::cpu_seconds;
+use super::stack::{NEVER, Stack};
+use crate::dataset::{Dataset, Expected};
+use crate::workspace::{build_binary, root};
+
+/// Of 1 M events that makes 1,000 commits.
+const COMMIT_EVERY: &str = "1000";
+/// Scans in one process, after the first.
+const FURTHER_SCANS: usize = 8;
+
+/// What it costs to read a table.
+struct Reading {
+    first: f64,
+    further: f64,
+    plan_ms: f64,
+    files: u64,
+    bytes: u64,
+}
+
+pub fn run_bench() -> Result<()> {
+    let binary = build_binary("release")?;
+    let (file, expected) = dataset(Dataset::B)?;
+    println!("| table | scan CPU-s, first run | further run | plan, ms | data files | bytes a live row |");
+    println!("|---|--:|--:|--:|--:|--:|");
+
+    let stack = start(&binary, NEVER)?;
+    replay(&stack, &file, "1000000")?;
+    show("written at once", &read(&stack)?, &expected);
+    drop(stack);
+
+    let stack = start(&binary, NEVER)?;
+    let (alone, alone_wall) = replay(&stack, &file, COMMIT_EVERY)?;
+    show("1,000 commits", &read(&stack)?, &expected);
+    let (maintained, summary) = maintain(&stack)?;
+    check(&stack, &expected)?;
+    show("1,000 commits, then maintained", &read(&stack)?, &expected);
+    drop(stack);
+
+    let stack = start(&binary, "1s")?;
+    let (beside, beside_wall) = replay(&stack, &file, COMMIT_EVERY)?;
+    check(&stack, &expected)?;
+    show("1,000 commits, maintained meanwhile", &read(&stack)?, &expected);
+    drop(stack);
+
+    let compaction = &summary["compaction"];
+    let megabytes = compaction["bytes_before"].as_f64().unwrap_or_default() / 1e6;
+    println!(
+        "\n`dynaberg maintain`: {} files → {}, {megabytes:.0} MB of Parquet in {:.2} CPU-s, peak {} MiB",
+        compaction["files_before"],
+        compaction["files_after"],
+        maintained.cpu.as_secs_f64(),
+        maintained.peak_bytes >> 20,
+    );
+    println!(
+        "ingest alone: {:.2} CPU-s, {:.1} s; beside maintenance every second: {:.2} CPU-s, {:.1} s",
+        alone.cpu.as_secs_f64(),
+        alone_wall.as_secs_f64(),
+        beside.cpu.as_secs_f64(),
+        beside_wall.as_secs_f64(),
+    );
+    Ok(())
+}
+
+fn start(binary: &Path, pause: &str) -> Result<Stack> {
+    let stack = Stack::start(binary, &std::env::temp_dir().join("dynaberg-bench"), &[], pause)?;
+    stack.make_table()?;
+    Ok(stack)
+}
+
+fn replay(stack: &Stack, file: &Path, commit_every: &str) -> Result<(Usage, Duration)> {
+    let started = Instant::now();
+    let mut replay = stack.verb(&["replay"]);
+    replay.arg(root().join("examples/transactions/transactions.toml")).arg(file);
+    replay.args(["--commit-every", commit_every, "--data-dir"]).arg(stack.data_dir.join("replay"));
+    let child = replay.stdout(Stdio::null()).spawn().context("start replay")?;
+    let (status, used) = wait(&child)?;
+    ensure!(status.success(), "replay: {status}");
+    Ok((used, started.elapsed()))
+}
+
+fn maintain(stack: &Stack) -> Result<(Usage, Value)> {
+    let mut maintain = stack.verb(&["maintain", "analytics.transactions", "--output", "json"]);
+    maintain.args(["--min-snapshots", "1", "--max-snapshot-age", "1s", "--grace", "1s"]);
+    let mut child = maintain.stdout(Stdio::piped()).spawn().context("start dynaberg maintain")?;
+    let printed = std::io::read_to_string(child.stdout.take().context("its output")?)?;
+    let (status, used) = wait(&child)?;
+    ensure!(status.success(), "maintain: {status}\n{printed}");
+    Ok((used, serde_json::from_str(&printed)?))
+}
+
+/// Every column of every row has to be looked at.
+fn read(stack: &Stack) -> Result<Reading> {
+    let table = describe(stack)?;
+    let columns = table["columns"].as_array().context("no columns")?.iter();
+    let columns = columns.filter_map(|column| Some(format!("max(\"{}\")", column["column"].as_str()?)));
+    let scan = format!("SELECT {} FROM analytics.transactions", columns.collect::<Vec<_>>().join(", "));
+    let nothing = "SELECT 1 AS one";
+    let start = cpu_seconds(stack, nothing)?;
+    let further = |sql: &str, once: f64| -> Result<f64> {
+        let several = vec![sql; FURTHER_SCANS + 1].join(";");
+        Ok((cpu_seconds(stack, &several)? - once) / FURTHER_SCANS as f64)
+    };
+    let first = cpu_seconds(stack, &scan)?;
+    let explain = format!("EXPLAIN {scan}");
+    let plan = further(&explain, cpu_seconds(stack, &explain)?)?;
+    Ok(Reading {
+        first: first - start,
+        further: further(&scan, first)?,
+        plan_ms: plan * 1e3,
+        files: table["files"].as_u64().context("no file count")?,
+        bytes: stack.stored_bytes()?,
+    })
+}
+
+fn describe(stack: &Stack) -> Result<Value> {
+    let mut show = stack.verb(&["tables", "show", "analytics.transactions", "--output", "json"]);
+    let output = show.output().context("run dynaberg tables show")?;
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn show(name: &str, reading: &Reading, expected: &Expected) {
+    let Reading { first, further, plan_ms, files, bytes } = reading;
+    let bytes = *bytes as f64 / expected.rows as f64;
+    println!("| {name} | {first:.3} | {further:.3} | {plan_ms:.1} | {files} | {bytes:.0} |");
+}
