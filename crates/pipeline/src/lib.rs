@@ -9,6 +9,7 @@ mod backoff;
 mod batch;
 mod change;
 mod checkpoint;
+mod compute;
 mod dead_letter;
 mod decode;
 mod discover;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use arrow::datatypes::SchemaRef;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -12,6 +12,7 @@ use tracing::{debug, info};
 use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::checkpoint::Checkpoint;
+use crate::compute::compute;
 use crate::dead_letter::DeadLetterQueue;
 use crate::error::Result;
 use crate::intake::Intake;
@@ -53,7 +54,7 @@ impl Pipeline {
                 biased;
                 () = shutdown.cancelled() => break,
                 () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
-                _ = heartbeat.tick() => self.sink.heartbeat(&batch.from).await?,
+                _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch.from, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, &mut intake, &mut batch).await?;
@@ -112,10 +113,7 @@ impl Pipeline {
         let schema = shape.schema.clone();
         let transformed = compute(|| transform(shape, batch.changes));
         self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
-        if self.sink.shape().schema != schema {
-            info!("somebody changed the table's columns");
-            *intake = self.intake()?;
-        }
+        self.follow_columns(&schema, intake)?;
 
         let rejected = batch.rejected.len() as u64;
         self.accounts.update(|account| {
@@ -133,13 +131,20 @@ impl Pipeline {
         debug!(received = batch.received, rejected, "committed");
         Ok(Batch::after(batch.to))
     }
-}
 
-/// Runs CPU work without holding up the other tasks of its thread. A runtime of one thread has no other thread to give
-/// them to.
-fn compute<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-        _ => work(),
+    /// Looks after the checkpoint `at` in the table. There is nothing to commit.
+    async fn look_after(&mut self, at: &Checkpoint, intake: &mut Intake) -> Result<()> {
+        let schema = self.sink.shape().schema.clone();
+        self.sink.heartbeat(at).await?;
+        self.follow_columns(&schema, intake)
+    }
+
+    /// What comes is decoded for the columns that the table has now. They were those of `before`.
+    fn follow_columns(&self, before: &SchemaRef, intake: &mut Intake) -> Result<()> {
+        if self.sink.shape().schema != *before {
+            info!("somebody changed the table's columns");
+            *intake = self.intake()?;
+        }
+        Ok(())
     }
 }
