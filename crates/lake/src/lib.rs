@@ -19,6 +19,7 @@ mod storage;
 mod table_writer;
 #[cfg(test)]
 mod test_table;
+mod turns;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use contents::{Reader, TableContents, Verdict, readers};
@@ -31,3 +32,4 @@ pub use properties::set_properties;
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
+pub use turns::Turns;
