@@ -12,6 +12,7 @@ mod key;
 mod key_index;
 pub mod maintain;
 mod position_deletes;
+mod properties;
 mod rebuild;
 mod scan;
 mod storage;
@@ -27,6 +28,7 @@ pub use evolve::{
     Difference, SchemaChange, SchemaVersion, change_schema, changed_schema, differences, parse_type, schema_from_arrow,
     schema_history,
 };
+pub use properties::set_properties;
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
