@@ -80,6 +80,8 @@ fn licences() -> Result<()> {
         let root = tools.to_string_lossy();
         run_cargo(&["install", "--locked", "--quiet", "--root", &root, "cargo-deny", "--version", DENY_VERSION])?;
     }
+    // Builds need the crates of this platform only; licences are those of all.
+    run_cargo(&["fetch", "--locked", "--quiet"])?;
     let mut command = std::process::Command::new(deny);
     command.args(["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
     crate::workspace::run(command.current_dir(crate::workspace::root()))

@@ -15,7 +15,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
-use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig};
+use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
 
 use crate::config::Catalog;
 use crate::failure::{Exit, Failure, Outcome, with_causes};
@@ -27,6 +27,8 @@ pub struct Aws {
     ambient: Ambient,
     /// Buckets that this process can open without a socket.
     local: Option<OpenBucket>,
+    /// Pipelines and maintenance commit to the same tables.
+    turns: Turns,
 }
 
 impl Aws {
@@ -38,7 +40,7 @@ impl Aws {
             return Err(Failure::new(Exit::Configuration, "no AWS region is set")
                 .advise("export AWS_REGION=us-east-1, or set `region` in the profile"));
         }
-        let aws = Self { config, ambient, local: None };
+        let aws = Self { config, ambient, local: None, turns: Turns::default() };
         aws.credentials()?.provide_credentials().await.map_err(|error| {
             Failure::caused_by(Exit::Configuration, &error)
                 .advise("export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
@@ -55,7 +57,7 @@ impl Aws {
             .credentials_provider(credentials)
             .load()
             .await;
-        Self { config, ambient, local: Some(local) }
+        Self { config, ambient, local: Some(local), turns: Turns::default() }
     }
 
     pub fn ambient(&self) -> Ambient {
@@ -88,6 +90,7 @@ impl Aws {
             warehouse: Some(arn.to_owned()),
             signing: Some(self.signing(region)?),
             storage: self.storage(region)?,
+            turns: self.turns.clone(),
         })
     }
 
@@ -101,7 +104,8 @@ impl Aws {
             true => Some(Signing { service: service.to_owned(), ..self.signing(&region)? }),
             false => None,
         };
-        Ok(CatalogConfig { uri: uri.to_owned(), warehouse, signing, storage: self.storage(&region)? })
+        let (storage, turns) = (self.storage(&region)?, self.turns.clone());
+        Ok(CatalogConfig { uri: uri.to_owned(), warehouse, signing, storage, turns })
     }
 
     /// How the lake opens objects.

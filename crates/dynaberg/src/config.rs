@@ -3,17 +3,25 @@
 //! [`PipelineFile::read`] gives a file that means something: every value is parsed, and what cannot be honoured is
 //! refused at its place in the file. The keys are described in `docs/src/pipeline-file.md`.
 
+mod case;
 mod place;
 mod section;
+mod transform;
 mod value;
 
 use std::path::{Path, PathBuf};
 
+pub use case::{Case, Expect};
+pub use place::Misfit;
+pub use transform::{Allowance, Transform};
 pub use value::{Catalog, parse_duration};
 
 use crate::failure::{Exit, Failure, Outcome};
 use section::Sections;
 use value::{S3Prefix, TargetName};
+
+/// The JSON Schema of the file, for editors.
+pub const JSON_SCHEMA: &str = include_str!("config/dynaberg.schema.json");
 
 /// A pipeline as declared.
 #[derive(Clone, Debug)]
@@ -30,6 +38,10 @@ pub struct PipelineFile {
     pub partition: Vec<pipeline::PartitionField>,
     pub evolve: bool,
     pub delivery: pipeline::Delivery,
+    /// `None`: every attribute is copied.
+    pub transform: Option<Transform>,
+    /// `[[test]]`.
+    pub cases: Vec<Case>,
     pub dead_letters: Option<S3Prefix>,
 }
 
@@ -44,9 +56,12 @@ impl PipelineFile {
     }
 
     pub fn parse(text: &str, path: &Path, name: String) -> Outcome<Self> {
-        let refuse = |misfit: place::Misfit| misfit.into_failure(path, text);
-        let sections = Sections::parse(text).map_err(refuse)?;
-        sections.into_pipeline(path, name).map_err(refuse)
+        Self::examine(text, path, name).map_err(|misfit| misfit.into_failure(path, text))
+    }
+
+    /// The same, for those who do more with what is wrong than to say it.
+    pub fn examine(text: &str, path: &Path, name: String) -> Result<Self, Misfit> {
+        Sections::parse(text)?.into_pipeline(path, text, name)
     }
 }
 

@@ -56,6 +56,10 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Tables(arguments) => verb::tables::run(arguments).await,
         Verb::Maintain(arguments) => verb::maintain::run(arguments).await,
         Verb::Schema(arguments) => verb::schema::run(arguments).await,
+        Verb::Check(arguments) => verb::check::run(arguments).await,
+        Verb::Prove(arguments) => verb::prove::run(arguments).await,
+        Verb::Explain(arguments) => verb::explain::run(&arguments),
+        Verb::Init(arguments) => verb::init::run(arguments).await,
         Verb::Status(arguments) => verb::status::run(arguments).await,
         Verb::Wait(arguments) => verb::wait::run(arguments).await,
     }

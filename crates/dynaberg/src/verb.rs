@@ -1,8 +1,12 @@
 //! One file a verb.
 
+pub mod check;
 pub mod demo;
 pub mod dev;
+pub mod explain;
+pub mod init;
 pub mod maintain;
+pub mod prove;
 pub mod replay;
 pub mod run;
 pub mod schema;

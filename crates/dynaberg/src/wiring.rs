@@ -4,7 +4,9 @@
 mod maintenance;
 mod pipelines;
 mod stack;
+mod transform;
 
 pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
-pub use pipelines::{Running, launch, replay};
+pub use pipelines::{Running, SAMPLE_ITEMS, launch, replay, target_of};
 pub use stack::{Stack, StackOptions, bind};
+pub use transform::refuse_leaks;

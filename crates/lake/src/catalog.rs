@@ -30,6 +30,7 @@ use crate::catalog::rest::{Rest, read_body};
 use crate::catalog::transport::HttpTransport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Reload, StorageConfig, Stores, Vended, file_io};
+use crate::turns::Turns;
 
 /// How to reach a catalog. Where `storage` names no region or credentials, those of `signing` serve.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct CatalogConfig {
     /// SigV4 with this service name (`s3tables`, `glue`); `None` sends unsigned requests.
     pub signing: Option<Signing>,
     pub storage: StorageConfig,
+    /// Shared by all catalogs of the process that reach the same tables.
+    pub turns: Turns,
 }
 
 #[derive(Clone)]
@@ -59,6 +62,7 @@ pub struct Catalog {
 struct Connected {
     rest: Rest,
     stores: Arc<Stores>,
+    turns: Turns,
 }
 
 /// A table to create. Field ids are assigned by the catalog: read them from the table that comes back.
@@ -105,7 +109,8 @@ impl Catalog {
             storage.region = storage.region.or(Some(signing.region));
             storage.credentials = storage.credentials.or(Some(signing.credentials));
         }
-        Ok(Self { connected: Arc::new(Connected { rest, stores: Arc::new(Stores::new(storage, ambient)) }) })
+        let stores = Arc::new(Stores::new(storage, ambient));
+        Ok(Self { connected: Arc::new(Connected { rest, stores, turns: config.turns }) })
     }
 
     /// Loads the table as it is now. `NotFound` where it does not exist.
@@ -147,6 +152,10 @@ impl Catalog {
     /// it serves that table only, and only once the table has been loaded.
     pub fn store_for(&self, location: &str) -> Result<Arc<dyn ObjectStore>> {
         self.connected.stores.locate(location).map(|(store, _)| store)
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.connected.turns
     }
 
     fn rest(&self) -> &Rest {

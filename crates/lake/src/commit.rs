@@ -61,6 +61,14 @@ pub(crate) struct Landed {
 /// busy, or the outcome could not be learned in time: then only a takeover tells.
 pub(crate) async fn commit(catalog: &Catalog, mut head: Table, change: &mut dyn Change) -> Result<Landed> {
     for attempt_number in 1..=ATTEMPTS_MAX {
+        let turn = catalog.turns().wait(head.metadata().uuid(), attempt_number).await;
+        if turn.is_alone() {
+            // Others may have committed while this one waited.
+            head = catalog.load_table(head.identifier()).await?;
+            if let Some(snapshot_id) = landed_as(head.metadata(), change.commit_id())? {
+                return Ok(Landed { table: head, snapshot_id });
+            }
+        }
         let delta = change.prepare(&head, find(head.metadata())?).await?;
         let attempt = delta.build(&head, catalog.ambient()).await?;
         match follow(catalog, &head, change, &attempt).await? {
@@ -72,6 +80,7 @@ pub(crate) async fn commit(catalog: &Catalog, mut head: Table, change: &mut dyn 
                 if error.kind() != ErrorKind::Transient {
                     return Err(error);
                 }
+                drop(turn);
                 debug!(attempt_number, error = %error, "lost the race for the table's head");
                 CONFLICT_BACKOFF.wait(catalog.ambient(), attempt_number).await;
                 head = catalog.load_table(head.identifier()).await?;

@@ -12,12 +12,14 @@ mod key;
 mod key_index;
 pub mod maintain;
 mod position_deletes;
+mod properties;
 mod rebuild;
 mod scan;
 mod storage;
 mod table_writer;
 #[cfg(test)]
 mod test_table;
+mod turns;
 
 pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError};
 pub use contents::{Reader, TableContents, Verdict, readers};
@@ -26,6 +28,8 @@ pub use evolve::{
     Difference, SchemaChange, SchemaVersion, change_schema, changed_schema, differences, parse_type, schema_from_arrow,
     schema_history,
 };
+pub use properties::set_properties;
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
+pub use turns::Turns;

@@ -16,6 +16,15 @@ pub struct Checkpoint {
     pub incarnation: String,
     shards: BTreeMap<ShardId, ShardProgress>,
     gaps: Vec<Gap>,
+    transform: Option<InForce>,
+}
+
+/// The transform that rows come by, and from where on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    pub id: String,
+    /// The positions of all shards, as in a checkpoint, when it came into force.
+    pub after: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +72,18 @@ impl Checkpoint {
         &self.gaps
     }
 
+    /// The transform that made the rows of this checkpoint's snapshot; `None` where attributes were copied.
+    pub fn transform(&self) -> Option<&InForce> {
+        self.transform.as_ref()
+    }
+
+    /// Puts a transform in force from here on. One that is in force already stays so from where it was.
+    pub fn adopt_transform(&mut self, id: Option<&str>) {
+        if self.transform.as_ref().map(|transform| transform.id.as_str()) != id {
+            self.transform = id.map(|id| InForce { id: id.to_owned(), after: self.positions() });
+        }
+    }
+
     /// Notes that a shard is read from its beginning.
     pub fn begin(&mut self, shard: &ShardId) {
         self.shards.entry(shard.clone()).or_insert(ShardProgress::Begun);
@@ -99,17 +120,25 @@ impl Checkpoint {
 
     /// The canonical text stored in the table: equal checkpoints have equal text.
     pub fn to_text(&self) -> String {
-        let shards = self.shards.iter().map(|(shard, progress)| {
+        let stored = Stored {
+            incarnation: self.incarnation.clone(),
+            shards: self.positions(),
+            gaps: self.gaps.clone(),
+            transform: self.transform.clone(),
+        };
+        serde_json::to_string(&stored).expect("a map of strings serialises")
+    }
+
+    fn positions(&self) -> BTreeMap<String, String> {
+        let position = |(shard, progress): (&ShardId, &ShardProgress)| {
             let text = match progress {
                 ShardProgress::Begun => BEGUN,
                 ShardProgress::At(sequence_number) => sequence_number.as_str(),
                 ShardProgress::Ended => END,
             };
             (shard.as_str().to_owned(), text.to_owned())
-        });
-        let stored =
-            Stored { incarnation: self.incarnation.clone(), shards: shards.collect(), gaps: self.gaps.clone() };
-        serde_json::to_string(&stored).expect("a map of strings serialises")
+        };
+        self.shards.iter().map(position).collect()
     }
 
     /// Reads what [`Checkpoint::to_text`] wrote.
@@ -125,7 +154,7 @@ impl Checkpoint {
             };
             shards.insert(ShardId::new(shard), progress);
         }
-        Ok(Self { incarnation: stored.incarnation, shards, gaps: stored.gaps })
+        Ok(Self { incarnation: stored.incarnation, shards, gaps: stored.gaps, transform: stored.transform })
     }
 }
 
@@ -142,6 +171,8 @@ struct Stored {
     shards: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<Gap>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transform: Option<InForce>,
 }
 
 #[cfg(test)]
@@ -182,5 +213,22 @@ mod tests {
             r#"{"incarnation":"arn:stream","shards":{"a":"END","b":"12","c":"0"},"gaps":[{"shard":"a","after":"3"}]}"#
         );
         assert_eq!(Checkpoint::from_text(&text).unwrap(), checkpoint);
+    }
+
+    #[test]
+    fn a_transform_is_in_force_from_the_position_at_which_it_came() {
+        let mut checkpoint = Checkpoint::of("stream");
+        checkpoint.advance(&position("a", "10"));
+        checkpoint.adopt_transform(Some("7f3a"));
+        checkpoint.advance(&position("a", "20"));
+        checkpoint.adopt_transform(Some("7f3a"));
+        let text = checkpoint.to_text();
+        assert_eq!(
+            text,
+            r#"{"incarnation":"stream","shards":{"a":"20"},"transform":{"id":"7f3a","after":{"a":"10"}}}"#
+        );
+        assert_eq!(Checkpoint::from_text(&text).unwrap(), checkpoint);
+        checkpoint.adopt_transform(None);
+        assert_eq!(checkpoint.transform(), None);
     }
 }

@@ -19,6 +19,7 @@ mod text;
 pub(crate) mod value;
 mod values;
 
+use arrow::array::BooleanArray;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use simd_json::{Buffers, Tape};
@@ -40,6 +41,8 @@ pub struct Changes {
     pub positions: Vec<Position>,
     /// The new image in the table's columns; of a removed item the key columns only. Every column may be null.
     pub rows: RecordBatch,
+    /// Whether each passed the filter of a transform; a removed item always does. `None` where there is no filter.
+    pub passed: Option<BooleanArray>,
 }
 
 /// What a set of raw records turned into. Every record is in exactly one of `changes` and `rejected`.
@@ -89,7 +92,7 @@ impl Decoder {
                 Err(rejection) => rejected.push(dead_letter(record, rejection)),
             }
         }
-        let changes = Changes { operations, positions, rows: self.rows.finish() };
+        let changes = Changes { operations, positions, rows: self.rows.finish(), passed: None };
         Decoded { changes, rejected, new_columns: self.new_columns.take() }
     }
 

@@ -64,7 +64,7 @@ pub fn infer_schema(items: &[JsonValue], keys: &[KeyAttribute], mode: Mode) -> S
     Arc::new(Schema::new(fields))
 }
 
-fn key_data_type(key_type: KeyType, sampled: Option<AttributeType>) -> DataType {
+pub(crate) fn key_data_type(key_type: KeyType, sampled: Option<AttributeType>) -> DataType {
     match (key_type, sampled) {
         (KeyType::S, _) => DataType::Utf8,
         (KeyType::B, _) => DataType::LargeBinary,
@@ -74,7 +74,7 @@ fn key_data_type(key_type: KeyType, sampled: Option<AttributeType>) -> DataType 
 }
 
 /// The types by attribute name, so that the same sample in another order gives the same table.
-fn sampled_types(items: &[JsonValue]) -> BTreeMap<String, AttributeType> {
+pub(crate) fn sampled_types(items: &[JsonValue]) -> BTreeMap<String, AttributeType> {
     let mut types: BTreeMap<String, AttributeType> = BTreeMap::new();
     let mut buffers = Buffers::default();
     for item in items {

@@ -9,11 +9,13 @@ mod backoff;
 mod batch;
 mod change;
 mod checkpoint;
+mod compute;
 mod dead_letter;
 mod decode;
 mod discover;
 mod error;
 mod infer;
+mod intake;
 mod item_key;
 pub mod metrics;
 mod pipeline;
@@ -22,6 +24,7 @@ mod record_sample;
 mod shape;
 mod sink;
 mod source;
+mod sql;
 mod status;
 mod supervisor;
 mod transform;
@@ -29,12 +32,13 @@ mod transform;
 pub use accounting::{Account, Accounts};
 pub use batch::{Batch, Delivery};
 pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
-pub use checkpoint::{Checkpoint, Gap, ShardProgress};
+pub use checkpoint::{Checkpoint, Gap, InForce, ShardProgress};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, NoDeadLetters, ObjectStoreDeadLetters, Step};
 pub use decode::{Changes, Decoded, Decoder};
 pub use discover::{SourceTable, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
+pub use intake::Intake;
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
@@ -42,6 +46,9 @@ pub use sink::{PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,
+};
+pub use sql::{
+    Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key, function_names,
 };
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};

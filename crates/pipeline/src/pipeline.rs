@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use arrow::datatypes::SchemaRef;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -12,11 +12,13 @@ use tracing::{debug, info};
 use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::checkpoint::Checkpoint;
+use crate::compute::compute;
 use crate::dead_letter::DeadLetterQueue;
-use crate::decode::Decoder;
 use crate::error::Result;
+use crate::intake::Intake;
 use crate::sink::Sink;
 use crate::source::{Polled, Source};
+use crate::sql::SqlTransform;
 use crate::transform::transform;
 
 /// How often an idle pipeline looks after its checkpoint in the table: well within the hour that S3 Tables keeps a
@@ -26,6 +28,8 @@ const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
 /// A change stream kept applied to one table.
 pub struct Pipeline {
     pub source: Box<dyn Source>,
+    /// Without one every attribute goes to its own column.
+    pub sql: Option<Arc<SqlTransform>>,
     pub sink: Box<dyn Sink>,
     pub dead_letters: Box<dyn DeadLetterQueue>,
     pub delivery: Delivery,
@@ -42,24 +46,25 @@ impl Pipeline {
         let Some(checkpoint) = shutdown.run_until_cancelled(self.resume()).await else { return Ok(()) };
         let mut batch = Batch::after(checkpoint?);
         batch.to.incarnation = self.source.incarnation().to_owned();
-        let mut decoder = Decoder::new(self.sink.shape())?;
+        batch.to.adopt_transform(self.sql.as_ref().map(|sql| sql.id()));
+        let mut intake = self.intake()?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut decoder).await?,
-                _ = heartbeat.tick() => self.sink.heartbeat(&batch.from).await?,
+                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
+                _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch.from, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
-                    self.receive(polled, &mut decoder, &mut batch).await?;
+                    self.receive(polled, &mut intake, &mut batch).await?;
                     if batch.is_full(&self.delivery) {
-                        batch = self.commit(batch, &mut decoder).await?;
+                        batch = self.commit(batch, &mut intake).await?;
                     }
                 }
             }
         }
-        self.commit(batch, &mut decoder).await?;
+        self.commit(batch, &mut intake).await?;
         Ok(())
     }
 
@@ -72,14 +77,19 @@ impl Pipeline {
         Ok(checkpoint)
     }
 
-    /// Decodes what was polled into `batch`. Columns for new attributes are added to the table first.
-    async fn receive(&mut self, polled: Polled, decoder: &mut Decoder, batch: &mut Batch) -> Result<()> {
-        let mut decoded = compute(|| decoder.decode(&polled.records));
+    /// For the table as its columns are now.
+    fn intake(&self) -> Result<Intake> {
+        Intake::new(self.sql.as_ref(), self.sink.shape())
+    }
+
+    /// Decodes and transforms what was polled into `batch`. Columns for new attributes are added to the table first.
+    async fn receive(&mut self, polled: Polled, intake: &mut Intake, batch: &mut Batch) -> Result<()> {
+        let mut decoded = compute(|| intake.take(&polled.records));
         if !decoded.new_columns.is_empty() {
             self.sink.add_columns(&decoded.new_columns).await?;
             info!(columns = decoded.new_columns.len(), "added columns");
-            *decoder = Decoder::new(self.sink.shape())?;
-            decoded = compute(|| decoder.decode(&polled.records));
+            *intake = self.intake()?;
+            decoded = compute(|| intake.take(&polled.records));
         }
         let received = polled.records.len() as u64;
         batch.push(polled, decoded);
@@ -94,7 +104,7 @@ impl Pipeline {
     }
 
     /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
-    async fn commit(&mut self, batch: Batch, decoder: &mut Decoder) -> Result<Batch> {
+    async fn commit(&mut self, batch: Batch, intake: &mut Intake) -> Result<Batch> {
         if batch.is_empty() {
             return Ok(batch);
         }
@@ -103,10 +113,7 @@ impl Pipeline {
         let schema = shape.schema.clone();
         let transformed = compute(|| transform(shape, batch.changes));
         self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
-        if self.sink.shape().schema != schema {
-            info!("somebody changed the table's columns");
-            *decoder = Decoder::new(self.sink.shape())?;
-        }
+        self.follow_columns(&schema, intake)?;
 
         let rejected = batch.rejected.len() as u64;
         self.accounts.update(|account| {
@@ -114,6 +121,7 @@ impl Pipeline {
             account.upserted += transformed.upserted as u64;
             account.deleted += transformed.deleted as u64;
             account.superseded += transformed.superseded as u64;
+            account.filtered += transformed.filtered as u64;
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;
@@ -123,13 +131,20 @@ impl Pipeline {
         debug!(received = batch.received, rejected, "committed");
         Ok(Batch::after(batch.to))
     }
-}
 
-/// Runs CPU work without holding up the other tasks of its thread. A runtime of one thread has no other thread to give
-/// them to.
-fn compute<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-        _ => work(),
+    /// Looks after the checkpoint `at` in the table. There is nothing to commit.
+    async fn look_after(&mut self, at: &Checkpoint, intake: &mut Intake) -> Result<()> {
+        let schema = self.sink.shape().schema.clone();
+        self.sink.heartbeat(at).await?;
+        self.follow_columns(&schema, intake)
+    }
+
+    /// What comes is decoded for the columns that the table has now. They were those of `before`.
+    fn follow_columns(&self, before: &SchemaRef, intake: &mut Intake) -> Result<()> {
+        if self.sink.shape().schema != *before {
+            info!("somebody changed the table's columns");
+            *intake = self.intake()?;
+        }
+        Ok(())
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// What the table holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// One row per item: the table equals the DynamoDB table.
+    #[default]
     Mirror,
     /// One row per change, with `_op`, `_position` and `_time`.
     Changelog,
@@ -25,6 +26,25 @@ pub struct TableShape {
     pub key_attributes: Vec<String>,
     /// Whether an attribute without a column gets one. Otherwise it is left out.
     pub evolve: bool,
+    /// Whether these are the columns of `changes`, from which a transform makes those of the table.
+    pub(crate) is_input: bool,
+}
+
+/// How closely values must fit the columns they go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// The table is a user's: what its columns have no place for is left out, and text is text.
+    Exact,
+    /// The table is ours to shape, and holds everything: text takes every type of value, as its text.
+    Everything,
+    /// A transform chooses: text takes every type of value, and what nobody asks for is left out.
+    Chosen,
+}
+
+impl Fit {
+    pub fn text_takes_all(self) -> bool {
+        self != Self::Exact
+    }
 }
 
 /// A column to add for an attribute seen for the first time.
@@ -53,7 +73,28 @@ impl TableShape {
             None if field.name().starts_with('_') => None,
             None => Some(field.name().clone()),
         });
-        Self { mode, attributes: attributes.collect(), schema, key_attributes, evolve }
+        Self { mode, attributes: attributes.collect(), schema, key_attributes, evolve, is_input: false }
+    }
+
+    /// The columns of a table whose rows a transform makes. The names of the columns are all that counts, and no
+    /// attribute adds one. `keys` are the columns that identify a row.
+    pub fn of_transformed(schema: SchemaRef, keys: Vec<String>, mode: Mode) -> Self {
+        let attributes = schema.fields().iter().map(|field| Some(field.name().clone())).collect();
+        Self { mode, attributes, schema, key_attributes: keys, evolve: false, is_input: false }
+    }
+
+    /// The columns of `changes`: attributes under their exact names, and the metadata columns.
+    pub(crate) fn of_changes(schema: SchemaRef, key_attributes: Vec<String>) -> Self {
+        let attributes = schema.fields().iter().map(|field| attribute_of(field).map(str::to_owned)).collect();
+        Self { mode: Mode::Mirror, attributes, schema, key_attributes, evolve: false, is_input: true }
+    }
+
+    pub(crate) fn fit(&self) -> Fit {
+        match (self.is_input, self.evolve) {
+            (true, _) => Fit::Chosen,
+            (false, true) => Fit::Everything,
+            (false, false) => Fit::Exact,
+        }
     }
 
     /// Where the columns of the key attributes stand, in the order of the key. `None` where one has no column.

@@ -25,6 +25,8 @@ pub struct Transformed {
     pub upserted: usize,
     pub deleted: usize,
     pub superseded: usize,
+    /// What a transform's filter held back. In a mirror the item's row is deleted, where it has one.
+    pub filtered: usize,
 }
 
 /// In a mirror the last change of an item decides; in a changelog every change is a row.
@@ -36,24 +38,38 @@ pub fn transform(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
 }
 
 fn append(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
-    let upserted = batch.iter().map(|changes| changes.operations.len()).sum();
-    let upserts = batch.into_iter().map(|changes| with_schema(&changes.rows, &shape.schema)).collect();
-    Transformed { changes: RowChanges { upserts, deletes: Vec::new() }, upserted, ..Transformed::default() }
+    let mut transformed = Transformed::default();
+    for changes in batch {
+        let received = changes.operations.len();
+        let rows = match &changes.passed {
+            Some(passed) => filter(&changes.rows, passed),
+            None => changes.rows,
+        };
+        transformed.upserted += rows.num_rows();
+        transformed.filtered += received - rows.num_rows();
+        transformed.changes.upserts.push(with_schema(&rows, &shape.schema));
+    }
+    transformed
 }
 
 fn merge(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
     let mut transformed = Transformed::default();
     let last = last_changes(shape, &batch);
     for (changes, is_last) in batch.into_iter().zip(last) {
-        let survives = |operation: fn(Operation) -> bool| -> BooleanArray {
-            let mask = changes.operations.iter().zip(&is_last).map(|(&change, &is_last)| is_last && operation(change));
-            mask.collect::<Vec<bool>>().into()
+        let has_row = |row: usize| {
+            changes.operations[row] != Operation::Remove
+                && changes.passed.as_ref().is_none_or(|passed| passed.value(row))
         };
-        let is_upsert = survives(|operation| operation != Operation::Remove);
-        let is_delete = survives(|operation| operation == Operation::Remove);
+        let survives = |upsert: bool| -> BooleanArray {
+            is_last.iter().enumerate().map(|(row, &is_last)| Some(is_last && has_row(row) == upsert)).collect()
+        };
+        let (is_upsert, is_delete) = (survives(true), survives(false));
         let (upserts, deletes) = (is_upsert.true_count(), is_delete.true_count());
+        let is_removal = |(operation, is_last): &(&Operation, &bool)| **is_last && **operation == Operation::Remove;
+        let removals = changes.operations.iter().zip(&is_last).filter(is_removal).count();
         transformed.upserted += upserts;
-        transformed.deleted += deletes;
+        transformed.deleted += removals;
+        transformed.filtered += deletes - removals;
         transformed.superseded += changes.operations.len() - upserts - deletes;
         if deletes > 0 {
             let keys = keys_of(shape, &changes.rows);

@@ -62,6 +62,17 @@ async fn columns_that_somebody_changed_are_taken_over_with_the_next_commit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn columns_that_somebody_changed_are_taken_over_with_a_heartbeat() {
+    let mut world = World::new([Put("a", 1), Put("b", 1 << 40)]);
+    world.source = world.source.in_pages_of(1).slow(Duration::from_secs(25 * 60)).finite();
+    let mut pipeline = world.pipeline();
+    pipeline.sink = Box::new(world.table.sink(world.mode).widened_at_first_heartbeat());
+    pipeline.run(&world.shutdown).await.unwrap();
+    assert_eq!(world.table.rows(), ["a=1", "b=1099511627776"]);
+    assert_eq!(world.table.letters().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_commit_is_read_again() {
     let world = World::new([Put("a", 1), Put("b", 2), Put("a", 3)]);
     world.table.fail([Fault::Reject; 5]);

@@ -1,8 +1,8 @@
 //! `cargo xtask bench maintain`: what 1,000 commits do to a table, and what maintenance makes of it.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -78,24 +78,27 @@ fn start(binary: &Path, pause: &str) -> Result<Stack> {
     Ok(stack)
 }
 
+/// What a replay used, and how long it took.
 fn replay(stack: &Stack, file: &Path, commit_every: &str) -> Result<(Usage, Duration)> {
-    let started = Instant::now();
     let mut replay = stack.verb(&["replay"]);
     replay.arg(root().join("examples/transactions/transactions.toml")).arg(file);
-    replay.args(["--commit-every", commit_every, "--data-dir"]).arg(stack.data_dir.join("replay"));
-    let child = replay.stdout(Stdio::null()).spawn().context("start replay")?;
-    let (status, used) = wait(&child)?;
-    ensure!(status.success(), "replay: {status}");
-    Ok((used, started.elapsed()))
+    replay.args(["--commit-every", commit_every, "--output", "json", "--data-dir"]).arg(stack.data_dir.join("replay"));
+    let (used, summary) = json_of(&mut replay)?;
+    Ok((used, Duration::from_millis(summary["elapsed_ms"].as_f64().unwrap_or_default() as u64)))
 }
 
 fn maintain(stack: &Stack) -> Result<(Usage, Value)> {
     let mut maintain = stack.verb(&["maintain", "analytics.transactions", "--output", "json"]);
     maintain.args(["--min-snapshots", "1", "--max-snapshot-age", "1s", "--grace", "1s"]);
-    let mut child = maintain.stdout(Stdio::piped()).spawn().context("start dynaberg maintain")?;
+    json_of(&mut maintain)
+}
+
+/// What a verb used, and the document that it printed.
+fn json_of(verb: &mut Command) -> Result<(Usage, Value)> {
+    let mut child = verb.stdout(Stdio::piped()).spawn().context("start a verb")?;
     let printed = std::io::read_to_string(child.stdout.take().context("its output")?)?;
     let (status, used) = wait(&child)?;
-    ensure!(status.success(), "maintain: {status}\n{printed}");
+    ensure!(status.success(), "{status}\n{printed}");
     Ok((used, serde_json::from_str(&printed)?))
 }
 
@@ -108,7 +111,7 @@ fn read(stack: &Stack) -> Result<Reading> {
     let nothing = "SELECT 1 AS one";
     let start = cpu_seconds(stack, nothing)?;
     let further = |sql: &str, once: f64| -> Result<f64> {
-        let several = vec![sql; FURTHER_SCANS + 1].join(";");
+        let several = [sql; FURTHER_SCANS + 1].join(";");
         Ok((cpu_seconds(stack, &several)? - once) / FURTHER_SCANS as f64)
     };
     let first = cpu_seconds(stack, &scan)?;

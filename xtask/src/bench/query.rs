@@ -33,7 +33,7 @@ pub fn run_bench() -> Result<()> {
         for name in ["hourly", "risk"] {
             let sql = sql(name)?;
             let once = cpu_seconds(&stack, &sql)?;
-            let further = (cpu_seconds(&stack, &vec![sql.as_str(); RUNS].join(";"))? - once) / (RUNS - 1) as f64;
+            let further = (cpu_seconds(&stack, &[sql.as_str(); RUNS].join(";"))? - once) / (RUNS - 1) as f64;
             let theirs = duckdb(&stack, &sql)?;
             println!(
                 "| {kind:?} | {name} | {:.3} | {further:.3} | {theirs:.3} | {:.2} |",

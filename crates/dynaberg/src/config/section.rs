@@ -6,7 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::PipelineFile;
-use super::place::Misfit;
+use super::case::CaseSection;
+use super::place::{self, Misfit};
+use super::transform::TransformSection;
 use super::value::{
     Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_size, parse_source_table,
 };
@@ -21,8 +23,9 @@ pub struct Sections {
     delivery: Delivery,
     #[serde(default)]
     dead_letters: DeadLetters,
-    transform: Option<Spanned<toml::Table>>,
-    test: Option<Spanned<toml::Value>>,
+    transform: Option<TransformSection>,
+    #[serde(default)]
+    test: Vec<CaseSection>,
 }
 
 #[derive(Deserialize)]
@@ -64,13 +67,15 @@ impl Sections {
     pub fn parse(text: &str) -> Result<Self, Misfit> {
         toml::from_str(text).map_err(|error: toml::de::Error| Misfit {
             exit: Exit::Usage,
+            code: place::SYNTAX,
             message: error.message().to_owned(),
             span: error.span(),
             advice: advice_for(error.message()),
+            file: None,
         })
     }
 
-    pub fn into_pipeline(self, path: &Path, name: String) -> Result<PipelineFile, Misfit> {
+    pub fn into_pipeline(self, path: &Path, text: &str, name: String) -> Result<PipelineFile, Misfit> {
         self.refuse_unsupported()?;
         let start = match spanned(&self.source.start) {
             None | Some((_, "trim_horizon")) => pipeline::StartPosition::TrimHorizon,
@@ -82,6 +87,8 @@ impl Sections {
             Some((_, "changelog")) => pipeline::Mode::Changelog,
             Some((span, _)) => return Err(one_of(span, "mode", &["mirror", "changelog"])),
         };
+        let cases = self.test.into_iter().zip(1..).map(|(case, number)| case.into_case(number));
+        let cases = cases.collect::<Result<Vec<_>, _>>()?;
         let partition = self.target.partition.iter().map(|field| parsed(field, parse_partition_field));
         Ok(PipelineFile {
             name,
@@ -94,6 +101,8 @@ impl Sections {
             partition: partition.collect::<Result<_, _>>()?,
             evolve: self.target.evolve.unwrap_or(true),
             delivery: self.delivery.into_delivery()?,
+            transform: self.transform.map(|transform| transform.into_transform(path, text)).transpose()?,
+            cases,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
         })
     }
@@ -118,12 +127,6 @@ impl Sections {
                 "scan" | "export" => unsupported(span, "backfill of older items", "backfill = \"none\""),
                 _ => Err(one_of(span, "backfill", &["none", "scan", "export"])),
             };
-        }
-        if let Some(transform) = &self.transform {
-            return unsupported(transform.span(), "[transform]", "remove the section: every attribute is copied");
-        }
-        if let Some(test) = &self.test {
-            return unsupported(test.span(), "[[test]]", "remove the section");
         }
         if let Some(sort) = &self.target.sort {
             return unsupported(sort.span(), "sort", "remove the key: rows are kept in the order of their changes");
@@ -154,7 +157,10 @@ fn spanned(value: &Option<Spanned<String>>) -> Option<(std::ops::Range<usize>, &
 }
 
 /// Parses a value; `parse` gives what is wrong and what to try.
-fn parsed<T>(value: &Spanned<String>, parse: impl Fn(&str) -> Result<T, (String, String)>) -> Result<T, Misfit> {
+pub(super) fn parsed<T>(
+    value: &Spanned<String>,
+    parse: impl Fn(&str) -> Result<T, (String, String)>,
+) -> Result<T, Misfit> {
     parse(value.get_ref()).map_err(|(message, advice)| Misfit::value(value.span(), message, advice))
 }
 

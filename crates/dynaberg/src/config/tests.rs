@@ -57,7 +57,7 @@ fn a_wrong_value_is_shown_with_its_place_and_what_to_try() {
 fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
     let with = |line: &str| format!("{MINIMAL}{line}\n");
     check_refused(&with("sort = [\"region\"]"), &["sort is not supported"]);
-    check_refused(&with("[transform]\nsql = \"SELECT 1\""), &["[transform] is not supported"]);
+    check_refused(&with("[transform]\nlambda = \"f\""), &["lambda is not supported"]);
     check_refused(&with("[dead_letters]\nqueue = \"letters\""), &["dead-letter queue"]);
     check_refused(&MINIMAL.replace("[target]", "stream = \"kinesis\"\n[target]"), &["kinesis", "orders.toml:3"]);
     check_refused(&MINIMAL.replace("[target]", "backfill = \"scan\"\n[target]"), &["backfill"]);
@@ -89,4 +89,31 @@ fn a_catalog_is_a_table_bucket_or_a_rest_uri() {
     let rest = Catalog::parse("http://127.0.0.1:4566/iceberg?warehouse=w").unwrap();
     assert_eq!(rest, Catalog::Rest { uri: "http://127.0.0.1:4566/iceberg".into(), warehouse: Some("w".into()) });
     assert!(Catalog::parse("streamtablebucket").is_err());
+}
+
+#[test]
+fn a_mistake_in_sql_is_shown_at_its_place_in_the_file() {
+    let with = |lines: &str| format!("{MINIMAL}[transform]\n{lines}\n");
+    let sql = "sql = '''\nSELECT id,\n  sum(amount) AS total\nFROM changes'''";
+    check_refused(&with(sql), &["DYN101", "`sum` is an aggregate", "orders.toml:8:3", "Try: SELECT"]);
+    check_refused(&with("sql = \"SELECT now() AS n FROM changes\""), &["DYN104", "orders.toml:6:15"]);
+    check_refused(&with("sql = \"SELECT \\u0061, * FROM changes\""), &["DYN101", "orders.toml:6:7"]);
+    check_refused(&with("sensitive = [\"a\"]"), &["has no SQL"]);
+    check_refused(&with("sql = \"SELECT a FROM changes\"\nsql_file = \"x.sql\""), &["two transforms"]);
+    check_refused(&with("sql_file = \"nowhere.sql\""), &["nowhere.sql", "orders.toml:6"]);
+    check_refused(&with("sql = \"SELECT a FROM changes\"\ntoken_key = \"s3cr3t\""), &["never in the file", "env:NAME"]);
+    check_refused(&with("sql = \"SELECT a FROM changes\"\nallow = [\"a < b\"]"), &["reason", "orders.toml:7"]);
+}
+
+#[test]
+fn a_test_gives_an_item_and_what_becomes_of_it() {
+    let with = |lines: &str| format!("{MINIMAL}[[test]]\n{lines}\n");
+    let file =
+        parse(&with("given = { id = \"a\", n = { N = \"1.50\" }, m = { x = 1 } }\nexpect = \"filtered\"")).unwrap();
+    let [case] = &file.cases[..] else { panic!("one case") };
+    assert_eq!(case.name, "test 1");
+    assert_eq!(case.expect, super::Expect::Filtered);
+    let given = serde_json::json!({"id": {"S": "a"}, "n": {"N": "1.50"}, "m": {"M": {"x": {"N": "1"}}}});
+    assert_eq!(case.given, given);
+    check_refused(&with("given = {}\nexpect = 1"), &["filtered", "orders.toml:7"]);
 }

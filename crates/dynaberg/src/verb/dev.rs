@@ -10,7 +10,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Stack, StackOptions, bind, launch, maintain_warehouse};
+use crate::wiring::{Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 
@@ -18,6 +18,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     let started = system::stopwatch();
     let ambient = system::ambient();
     let files = read_pipelines(&arguments.pipelines)?;
+    refuse_leaks(&files)?;
     let metrics = record_metrics()?;
     let shutdown = shutdown_on_signal();
 

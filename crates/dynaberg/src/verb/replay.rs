@@ -20,6 +20,7 @@ struct Summary {
     upserted: u64,
     deleted: u64,
     superseded: u64,
+    filtered: u64,
     rejected: u64,
     commits: u64,
     commit_p50_ms: Option<f64>,
@@ -32,6 +33,7 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
     let metrics = record_metrics()?;
     let ambient = system::ambient();
     let mut file = PipelineFile::read(&arguments.pipeline)?;
+    wiring::refuse_leaks(std::slice::from_ref(&file))?;
     if let Some(records) = arguments.commit_every {
         file.delivery = pipeline::Delivery {
             interval: std::time::Duration::from_secs(86_400),
@@ -49,6 +51,7 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
         upserted: account.upserted,
         deleted: account.deleted,
         superseded: account.superseded,
+        filtered: account.filtered,
         rejected: account.rejected,
         commits: account.commits,
         commit_p50_ms: commit_quantile_ms(&measured, "0.5"),
@@ -58,11 +61,12 @@ pub async fn run(arguments: ReplayArgs) -> Outcome {
     match output::format_or_default(arguments.output) {
         Format::Json => output::line(serde_json::to_string(&summary).expect("numbers serialise")),
         Format::Table => output::line(format_args!(
-            "{} records: {} upserted · {} deleted · {} superseded · {} rejected · {} commits · {} ms",
+            "{} records: {} upserted · {} deleted · {} superseded · {} filtered · {} rejected · {} commits · {} ms",
             summary.received,
             summary.upserted,
             summary.deleted,
             summary.superseded,
+            summary.filtered,
             summary.rejected,
             summary.commits,
             summary.elapsed_ms

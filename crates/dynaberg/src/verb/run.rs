@@ -10,7 +10,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{bind, launch, maintain_targets};
+use crate::wiring::{bind, launch, maintain_targets, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 use super::sql::parse_catalog;
@@ -19,6 +19,7 @@ use super::sql::parse_catalog;
 pub async fn run(arguments: RunArgs) -> Outcome {
     let ambient = system::ambient();
     let files = read_pipelines(&arguments.pipelines)?;
+    refuse_leaks(&files)?;
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let metrics = record_metrics()?;
     let aws = Aws::from_environment(ambient.clone()).await?;

@@ -14,7 +14,8 @@ use crate::system;
 use super::sql::parse_catalog;
 
 pub async fn run(arguments: SchemaArgs) -> Outcome {
-    let name = parse_table(&arguments.table)?;
+    let Some(table) = &arguments.table else { return output::line(crate::config::JSON_SCHEMA.trim_end()) };
+    let name = parse_table(table)?;
     let changes = parse_changes(&arguments.changes)?;
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let lake = Aws::from_environment(system::ambient()).await?.lake(catalog.as_ref()).await?;

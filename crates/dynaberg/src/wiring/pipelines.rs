@@ -13,6 +13,7 @@ use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile};
 use crate::failure::Outcome;
 use assembly::Assembly;
+pub use assembly::{SAMPLE_ITEMS, target_of};
 
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]

@@ -58,8 +58,14 @@ pub async fn run(
 ) -> Result<Expired> {
     // An earlier try whose outcome is not known. Snapshots that left can leave only once, so that it is enough to look.
     let mut doubtful: Option<Expired> = None;
+    let mut known: Option<Uuid> = None;
     for attempt_number in 1..=ATTEMPTS_MAX {
+        let turn = match known {
+            None => None,
+            Some(uuid) => Some(catalog.turns().wait(uuid, attempt_number).await),
+        };
         let head = catalog.load_table(table).await?;
+        known = Some(head.metadata().uuid());
         if let Some(expired) = doubtful.take_if(|expired| has_left(&head, expired)) {
             return Ok(told(&head, expired));
         }
@@ -85,6 +91,7 @@ pub async fn run(
                 doubtful = Some(expired);
             }
         }
+        drop(turn);
         BACKOFF.wait(catalog.ambient(), attempt_number).await;
     }
     Err(Error::new(ErrorKind::Transient, format!("expire snapshots of {table}, which others keep changing")))

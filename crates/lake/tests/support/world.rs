@@ -19,7 +19,7 @@ use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use lake::{
     Catalog, CatalogConfig, Error, ErrorKind, LakeTable, Result, RowChanges, StorageConfig, TableCreation, TableWriter,
-    WriterOptions, schema_from_arrow,
+    Turns, WriterOptions, schema_from_arrow,
 };
 use object_store::ObjectStore;
 use tempfile::TempDir;
@@ -80,8 +80,13 @@ impl World {
             local: Some(Arc::new(move |bucket| (bucket == "warehouse").then(|| warehouse.clone()))),
             ..StorageConfig::default()
         };
-        let config =
-            CatalogConfig { uri: "http://double/catalog/".to_owned(), warehouse: None, signing: None, storage };
+        let config = CatalogConfig {
+            uri: "http://double/catalog/".to_owned(),
+            warehouse: None,
+            signing: None,
+            storage,
+            turns: Turns::default(),
+        };
         let catalog = Catalog::connect_through(double.clone(), config, ambient(&clock)).await.unwrap();
 
         let namespace = NamespaceIdent::new("shop".to_owned());

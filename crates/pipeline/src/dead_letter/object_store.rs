@@ -28,6 +28,13 @@ pub struct ObjectStoreDeadLetters {
 }
 
 impl ObjectStoreDeadLetters {
+    /// Whether letters at `prefix` would lie among the files of a table at `location`, or the table among them. A sweep of
+    /// the table deletes what no snapshot names.
+    pub fn is_within(prefix: &str, location: &str) -> bool {
+        let folder = |text: &str| format!("{}/", text.trim_end_matches('/'));
+        folder(prefix).starts_with(&folder(location))
+    }
+
     /// Keeps the letters of `pipeline` under `prefix` of `store`.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, pipeline: impl Into<String>, ambient: Ambient) -> Self {
         Self { store, prefix, pipeline: pipeline.into(), ambient }

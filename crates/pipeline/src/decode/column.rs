@@ -9,19 +9,19 @@ use crate::decode::scalar;
 use crate::decode::text;
 use crate::decode::value::Value;
 use crate::decode::values::Values;
+use crate::shape::Fit;
 
 pub(crate) struct Column {
     validity: NullBufferBuilder,
     values: Values,
     len: usize,
-    /// Whether the table is ours to shape: then a text column takes every type of value, as its text.
-    evolve: bool,
+    fit: Fit,
 }
 
 impl Column {
     /// `None` where no attribute can fill a column of this type.
-    pub fn new(data_type: &DataType, evolve: bool) -> Option<Self> {
-        Some(Self { validity: NullBufferBuilder::new(0), values: Values::new(data_type, evolve)?, len: 0, evolve })
+    pub fn new(data_type: &DataType, fit: Fit) -> Option<Self> {
+        Some(Self { validity: NullBufferBuilder::new(0), values: Values::new(data_type, fit)?, len: 0, fit })
     }
 
     pub fn len(&self) -> usize {
@@ -53,7 +53,7 @@ impl Column {
             (Values::Map(column), Value::M(members)) => column.push(members.clone(), depth + 1)?,
             (Values::List(column), Value::L(elements)) => column.push(elements.clone(), depth + 1)?,
             (Values::List(column), Value::Set(of, elements)) => column.push_set(*of, elements.clone(), depth)?,
-            (Values::Text(strings), other) if self.evolve => {
+            (Values::Text(strings), other) if self.fit.text_takes_all() => {
                 strings.push_with(|bytes| text::write(other, depth, bytes))?;
             }
             _ => return Err(Misfit::WrongType(value.tag())),

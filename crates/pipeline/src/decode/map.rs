@@ -10,6 +10,7 @@ use crate::decode::column::Column;
 use crate::decode::misfit::Misfit;
 use crate::decode::nested::{check_depth, last_end, read, take_offsets};
 use crate::decode::tape::Members;
+use crate::shape::Fit;
 
 /// Maps whose members all have one type.
 pub(crate) struct MapColumn {
@@ -22,15 +23,15 @@ pub(crate) struct MapColumn {
 }
 
 impl MapColumn {
-    pub fn new(entries: &FieldRef, sorted: bool, evolve: bool) -> Option<Self> {
+    pub fn new(entries: &FieldRef, sorted: bool, fit: Fit) -> Option<Self> {
         let DataType::Struct(fields) = entries.data_type() else { return None };
         let [key, value] = fields.as_ref() else { return None };
         let keys_are_text = matches!(key.data_type(), DataType::Utf8 | DataType::LargeUtf8);
         keys_are_text.then_some(Self {
             entries: entries.clone(),
             fields: fields.clone(),
-            keys: Box::new(Column::new(key.data_type(), evolve)?),
-            values: Box::new(Column::new(value.data_type(), evolve)?),
+            keys: Box::new(Column::new(key.data_type(), fit)?),
+            values: Box::new(Column::new(value.data_type(), fit)?),
             ends: Vec::new(),
             sorted,
         })

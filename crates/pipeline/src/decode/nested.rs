@@ -11,7 +11,7 @@ use crate::decode::misfit::Misfit;
 use crate::decode::set::sorted_set;
 use crate::decode::tape::{Elements, Json, Members};
 use crate::decode::value::{SetOf, Value};
-use crate::shape::attribute_of;
+use crate::shape::{Fit, attribute_of};
 
 /// DynamoDB nests maps and lists this deep.
 pub(crate) const DEPTH_MAX: usize = 32;
@@ -25,13 +25,13 @@ pub(crate) struct StructColumn {
     fields: Fields,
     children: Vec<Column>,
     len: usize,
-    evolve: bool,
+    fit: Fit,
 }
 
 impl StructColumn {
-    pub fn new(fields: &Fields, evolve: bool) -> Option<Self> {
-        let children = fields.iter().map(|field| Column::new(field.data_type(), evolve)).collect::<Option<_>>()?;
-        Some(Self { fields: fields.clone(), children, len: 0, evolve })
+    pub fn new(fields: &Fields, fit: Fit) -> Option<Self> {
+        let children = fields.iter().map(|field| Column::new(field.data_type(), fit)).collect::<Option<_>>()?;
+        Some(Self { fields: fields.clone(), children, len: 0, fit })
     }
 
     pub fn push(&mut self, members: Members<'_>, depth: usize) -> Result<(), Misfit> {
@@ -40,7 +40,7 @@ impl StructColumn {
             let Some(child) = self.child_of(name) else {
                 // A table of a fixed shape leaves out what it has no place for, here as at the top. In a table that
                 // holds everything, dropping the member would be a loss that nobody sees.
-                if self.evolve {
+                if self.fit == Fit::Everything {
                     return Err(Misfit::UnknownMember);
                 }
                 continue;
@@ -100,8 +100,8 @@ pub(crate) struct ListColumn {
 }
 
 impl ListColumn {
-    pub fn new(element: &FieldRef, evolve: bool) -> Option<Self> {
-        let child = Box::new(Column::new(element.data_type(), evolve)?);
+    pub fn new(element: &FieldRef, fit: Fit) -> Option<Self> {
+        let child = Box::new(Column::new(element.data_type(), fit)?);
         Some(Self { element: element.clone(), child, ends: Vec::new() })
     }
 

@@ -39,7 +39,7 @@ impl Rows {
         let fields = shape.schema.fields();
         let mut columns = Vec::with_capacity(fields.len());
         for field in fields {
-            columns.push(Column::new(field.data_type(), shape.evolve).ok_or_else(|| {
+            columns.push(Column::new(field.data_type(), shape.fit()).ok_or_else(|| {
                 misconfigured(format!("fill column `{}`: no attribute has type {}", field.name(), field.data_type()))
             })?);
         }

@@ -12,6 +12,7 @@ use arrow::datatypes::{ArrowNativeType, DataType, TimeUnit};
 use crate::decode::map::MapColumn;
 use crate::decode::misfit::Misfit;
 use crate::decode::nested::{ListColumn, StructColumn};
+use crate::shape::Fit;
 
 pub(crate) enum Values {
     Int(Vec<i32>),
@@ -30,7 +31,7 @@ pub(crate) enum Values {
 }
 
 impl Values {
-    pub fn new(data_type: &DataType, evolve: bool) -> Option<Self> {
+    pub fn new(data_type: &DataType, fit: Fit) -> Option<Self> {
         Some(match data_type {
             DataType::Int32 => Self::Int(Vec::new()),
             DataType::Int64 => Self::Long(Vec::new()),
@@ -46,9 +47,9 @@ impl Values {
             DataType::LargeUtf8 => Self::Text(ByteStrings { large: true, ..ByteStrings::default() }),
             DataType::Binary => Self::Binary(ByteStrings::default()),
             DataType::LargeBinary => Self::Binary(ByteStrings { large: true, ..ByteStrings::default() }),
-            DataType::Struct(fields) => Self::Struct(StructColumn::new(fields, evolve)?),
-            DataType::List(element) => Self::List(ListColumn::new(element, evolve)?),
-            DataType::Map(entries, sorted) => Self::Map(MapColumn::new(entries, *sorted, evolve)?),
+            DataType::Struct(fields) => Self::Struct(StructColumn::new(fields, fit)?),
+            DataType::List(element) => Self::List(ListColumn::new(element, fit)?),
+            DataType::Map(entries, sorted) => Self::Map(MapColumn::new(entries, *sorted, fit)?),
             _ => return None,
         })
     }

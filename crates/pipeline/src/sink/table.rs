@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::CommitTimer;
 use crate::shape::{Mode, NewColumn, TableShape, attribute_doc};
 use crate::sink::Sink;
+use crate::sql::SqlTransform;
 
 /// What a pipeline says about its target.
 #[derive(Clone, Debug)]
@@ -25,8 +26,10 @@ pub struct TableOptions {
     /// The key attributes of the DynamoDB table, partition key first.
     pub key_attributes: Vec<String>,
     pub mode: Mode,
-    /// Whether an attribute without a column gets one.
+    /// Whether an attribute, or a column of the transform, without a column gets one.
     pub evolve: bool,
+    /// Makes the rows; without one every attribute goes to its own column.
+    pub sql: Option<Arc<SqlTransform>>,
     /// The folder of the key index.
     pub index_dir: PathBuf,
 }
@@ -58,8 +61,28 @@ impl TableSink {
             WriterOptions { pipeline: options.pipeline.clone(), key_columns, index_dir: options.index_dir.clone() };
         let writer =
             TableWriter::open(catalog, table, writer_options).await.map_err(|error| lake_error(error, &name))?;
-        let shape = shape(&writer, &options);
-        Ok(Self { writer, shape, table: name, options })
+        let shape = shape(writer.schema(), &options);
+        let mut sink = Self { writer, shape, table: name, options };
+        sink.prepare_for_transform().await?;
+        Ok(sink)
+    }
+
+    /// Checks that the table holds what the transform makes, and adds the columns that it lacks.
+    async fn prepare_for_transform(&mut self) -> Result<()> {
+        let Some(sql) = &self.options.sql else { return Ok(()) };
+        sql.check_target(&self.shape.schema)?;
+        let missing = sql.missing_columns(&self.shape.schema);
+        let Some(first) = missing.first() else { return Ok(()) };
+        if !self.options.evolve {
+            let message = format!(
+                "table {} has no column `{}`. Try: `[target] evolve = true`, or add the column",
+                self.table, first.name
+            );
+            return Err(Error::new(ErrorKind::Misconfigured, message));
+        }
+        self.writer.add_columns(&missing).await.map_err(|error| lake_error(error, &self.table))?;
+        self.shape = shape(self.writer.schema(), &self.options);
+        Ok(())
     }
 }
 
@@ -67,7 +90,7 @@ impl TableSink {
 impl Sink for TableSink {
     async fn take_over(&mut self) -> Result<Checkpoint> {
         let text = self.writer.take_over().await.map_err(|error| lake_error(error, &self.table))?;
-        self.shape = shape(&self.writer, &self.options);
+        self.shape = shape(self.writer.schema(), &self.options);
         text.map_or_else(|| Ok(Checkpoint::default()), |text| Checkpoint::from_text(&text))
     }
 
@@ -85,7 +108,7 @@ impl Sink for TableSink {
             })
             .collect();
         self.writer.add_columns(&additions).await.map_err(|error| lake_error(error, &self.table))?;
-        let grown = shape(&self.writer, &self.options);
+        let grown = shape(self.writer.schema(), &self.options);
         if !is_grown_from(&grown.schema, &self.shape.schema) {
             // What is decoded already is of the old columns: it is read again.
             let message = format!("add columns to table {}, whose columns somebody changed", self.table);
@@ -112,7 +135,7 @@ impl Sink for TableSink {
         outcome.map_err(|error| lake_error(error, &self.table))?;
         timer.stop();
         if self.writer.schema() != self.shape.schema {
-            self.shape = shape(&self.writer, &self.options);
+            self.shape = shape(self.writer.schema(), &self.options);
         }
         Ok(())
     }
@@ -127,8 +150,11 @@ impl Sink for TableSink {
     }
 }
 
-fn shape(writer: &TableWriter, options: &TableOptions) -> TableShape {
-    TableShape::from_table(writer.schema(), options.key_attributes.clone(), options.mode, options.evolve)
+fn shape(schema: SchemaRef, options: &TableOptions) -> TableShape {
+    match &options.sql {
+        None => TableShape::from_table(schema, options.key_attributes.clone(), options.mode, options.evolve),
+        Some(sql) => TableShape::of_transformed(schema, sql.key_columns().to_vec(), options.mode),
+    }
 }
 
 /// Whether `after` is `before` with columns added at the end.
@@ -138,9 +164,9 @@ fn is_grown_from(after: &SchemaRef, before: &SchemaRef) -> bool {
 
 /// The columns of the key attributes.
 fn key_columns(schema: SchemaRef, options: &TableOptions, table: &str) -> Result<Vec<String>> {
-    let shape = TableShape::from_table(schema.clone(), options.key_attributes.clone(), options.mode, options.evolve);
+    let shape = shape(schema.clone(), options);
     let columns = shape.key_columns().ok_or_else(|| {
-        let key = options.key_attributes.join("`, `");
+        let key = shape.key_attributes.join("`, `");
         let message = format!(
             "table {table} lacks a column for a key attribute of the source: `{key}`. \
              Try: add the column, or let the pipeline make the table"

@@ -1,5 +1,8 @@
 //! Making a target table that does not exist yet.
 
+use std::collections::HashMap;
+
+use arrow::datatypes::Schema as ArrowSchema;
 use iceberg::TableIdent;
 use iceberg::spec::{Schema, Transform, UnboundPartitionSpec};
 use lake::{Catalog, TableCreation};
@@ -10,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::infer::{KeyAttribute, infer_schema};
 use crate::shape::Mode;
 use crate::sink::table::lake_error;
+use crate::sql::SqlTransform;
 
 /// Each commit leaves a metadata file that lists all snapshots; the last twenty are enough.
 const METADATA_FILES: [(&str, &str); 2] =
@@ -50,19 +54,34 @@ impl Target {
             );
             return Err(Error::new(ErrorKind::Misconfigured, message));
         }
-        let schema = infer_schema(sample, keys, self.mode);
-        let schema = lake::schema_from_arrow(&schema).map_err(|error| lake_error(error, &name))?;
+        self.create_with(catalog, &infer_schema(sample, keys, self.mode), HashMap::new()).await
+    }
+
+    /// Creates the table for the rows of a transform, with the transform on record.
+    pub async fn create_for(&self, catalog: &Catalog, sql: &SqlTransform) -> Result<()> {
+        self.create_with(catalog, &sql.schema(), HashMap::from([sql.record()?])).await
+    }
+
+    async fn create_with(
+        &self,
+        catalog: &Catalog,
+        schema: &ArrowSchema,
+        mut properties: HashMap<String, String>,
+    ) -> Result<()> {
+        properties.extend(METADATA_FILES.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let name = self.table.to_string();
+        let schema = lake::schema_from_arrow(schema).map_err(|error| lake_error(error, &name))?;
         let creation = TableCreation {
             name: self.table.name().to_owned(),
             partition_spec: partition_spec(&schema, &self.partition, &name)?,
             schema,
             sort_order: None,
-            properties: METADATA_FILES.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            properties,
         };
         let namespace = self.table.namespace();
         catalog.ensure_namespace(namespace).await.map_err(|error| lake_error(error, &name))?;
         match catalog.create_table(namespace, creation).await {
-            Ok(_) => info!(table = name, sampled = sample.len(), "created table"),
+            Ok(_) => info!(table = name, "created table"),
             Err(error) if !self.exists(catalog).await? => return Err(lake_error(error, &name)),
             Err(_) => {}
         }

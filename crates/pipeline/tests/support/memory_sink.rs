@@ -45,7 +45,13 @@ struct State {
 
 impl MemoryTable {
     pub fn sink(&self, mode: Mode) -> MemorySink {
-        MemorySink { table: self.clone(), shape: shape(mode, DataType::Int64), is_widened_next: false, epoch: 0 }
+        MemorySink {
+            table: self.clone(),
+            shape: shape(mode, DataType::Int64),
+            is_widened_next: false,
+            is_widened_at_heartbeat: false,
+            epoch: 0,
+        }
     }
 
     pub fn dead_letters(&self) -> MemoryDeadLetters {
@@ -92,6 +98,7 @@ pub struct MemorySink {
     table: MemoryTable,
     shape: TableShape,
     is_widened_next: bool,
+    is_widened_at_heartbeat: bool,
     epoch: u64,
 }
 
@@ -99,6 +106,11 @@ impl MemorySink {
     /// `v` is an int, until somebody widens it to a long while the first commit is under way.
     pub fn widened_at_first_commit(self) -> Self {
         Self { shape: shape(self.shape.mode, DataType::Int32), is_widened_next: true, ..self }
+    }
+
+    /// `v` is an int, until the first heartbeat finds that somebody widened it to a long.
+    pub fn widened_at_first_heartbeat(self) -> Self {
+        Self { shape: shape(self.shape.mode, DataType::Int32), is_widened_at_heartbeat: true, ..self }
     }
 }
 
@@ -157,6 +169,9 @@ impl Sink for MemorySink {
             assert_eq!(*at, state.checkpoint);
             state.journal.push("heartbeat".into());
         });
+        if std::mem::take(&mut self.is_widened_at_heartbeat) {
+            self.shape = shape(self.shape.mode, DataType::Int64);
+        }
         Ok(())
     }
 }

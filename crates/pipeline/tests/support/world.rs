@@ -39,6 +39,7 @@ impl World {
     pub fn pipeline(&self) -> Pipeline {
         Pipeline {
             source: Box::new(self.source.clone()),
+            sql: None,
             sink: Box::new(self.table.sink(self.mode)),
             dead_letters: Box::new(self.table.dead_letters()),
             delivery: self.delivery.clone(),

@@ -45,7 +45,7 @@ impl Policies {
                 snapshots_min: snapshots.min_snapshots_to_keep,
                 age_max: Duration::from_secs(u64::from(snapshots.max_snapshot_age_hours) * 60 * 60),
             }),
-            unreferenced_files: files.is_enabled.then(|| SweepPolicy {
+            unreferenced_files: files.is_enabled.then_some(SweepPolicy {
                 unreferenced_days: files.unreferenced_days,
                 noncurrent_days: files.non_current_days,
             }),

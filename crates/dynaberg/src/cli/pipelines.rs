@@ -1,0 +1,77 @@
+//! Verbs on pipeline files, and the one that feeds files through a pipeline.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{CatalogArgs, Format};
+
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The pipeline file whose target the records go to.
+    pub pipeline: PathBuf,
+    /// Files of stream records, one JSON record a line; `.gz` and `.zst` too.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Commit after this many records, instead of by the pipeline's `[delivery]`.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub commit_every: Option<u64>,
+    /// Where the key index is cached.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Pipeline files.
+    #[arg(required = true)]
+    pub pipelines: Vec<PathBuf>,
+    /// Look at the files only, not at the source and the lake.
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct ProveArgs {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Look at the file only, not at the source and the lake.
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct ExplainArgs {
+    /// DYN110, or nothing for all of them.
+    pub code: Option<String>,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct InitArgs {
+    /// dynamodb:TABLE.
+    #[arg(long)]
+    pub from: String,
+    /// NAMESPACE.TABLE of the lake.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// Where to write it; TABLE.toml, unless given. `-` is standard output.
+    #[arg(long, short)]
+    pub file: Option<PathBuf>,
+}

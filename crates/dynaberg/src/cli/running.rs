@@ -1,0 +1,114 @@
+//! Verbs that run pipelines and services, and those that watch them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{CatalogArgs, Format, duration};
+use crate::wiring::RoundOptions;
+
+#[derive(Args)]
+pub struct DevArgs {
+    /// Pipeline files to run against the embedded services.
+    pub pipelines: Vec<PathBuf>,
+    /// Where tables, streams and objects are kept.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    /// Port of the AWS endpoint. 0 takes a free one.
+    #[arg(long, env = "DYNABERG_PORT", default_value_t = 4566)]
+    pub port: u16,
+    /// Port of the console, `/health`, `/ready`, `/status` and `/metrics`. 0 takes a free one.
+    #[arg(long, env = "DYNABERG_CONSOLE_PORT", default_value_t = 4567)]
+    pub console_port: u16,
+    /// Whether any access key is accepted, or only signatures of known keys.
+    #[arg(long, env = "DYNABERG_AUTH", value_enum, default_value_t = Auth::Dev)]
+    pub auth: Auth,
+    /// After how long a shard of a DynamoDB stream is closed and continued by a child.
+    #[arg(long, env = "DYNABERG_SHARD_ROTATION", default_value = "4h", value_parser = duration)]
+    pub shard_rotation: Duration,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+    #[command(flatten)]
+    pub maintenance: MaintenanceArgs,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// Pipeline files.
+    #[arg(required = true)]
+    pub pipelines: Vec<PathBuf>,
+    /// Where the key indexes are cached.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    /// Port of the console, `/health`, `/ready`, `/status` and `/metrics`. 0 takes a free one.
+    #[arg(long, env = "DYNABERG_CONSOLE_PORT", default_value_t = 4567)]
+    pub console_port: u16,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+    #[command(flatten)]
+    pub maintenance: MaintenanceArgs,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct ReadyArgs {
+    /// `/ready` answers 503 while a pipeline is further behind its source than this.
+    #[arg(long, env = "DYNABERG_READY_LAG", default_value = "60s", value_parser = duration)]
+    pub ready_lag: Duration,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct MaintenanceArgs {
+    /// How long tables are left alone between two rounds of compaction and expiry.
+    #[arg(long, env = "DYNABERG_MAINTENANCE_PAUSE", default_value = "10s", value_parser = duration)]
+    pub maintenance_pause: Duration,
+    /// How long files of expired snapshots are kept, for queries that still read them.
+    #[arg(long, env = "DYNABERG_EXPIRY_GRACE", default_value = "5m", value_parser = duration)]
+    pub expiry_grace: Duration,
+}
+
+impl MaintenanceArgs {
+    pub fn rounds(self) -> RoundOptions {
+        RoundOptions { pause: self.maintenance_pause, grace: self.expiry_grace }
+    }
+}
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Keep the services up afterwards, until interrupted.
+    #[arg(long)]
+    pub stay: bool,
+}
+
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct WaitArgs {
+    /// Give up after this long, with exit code 1.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+}
+
+#[derive(Args, Clone)]
+pub struct ConsoleArgs {
+    /// The console of a running `dev` or `run`.
+    #[arg(long, env = "DYNABERG_CONSOLE", default_value = "http://127.0.0.1:4567")]
+    pub console: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    Dev,
+    Strict,
+}

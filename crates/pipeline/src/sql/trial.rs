@@ -1,0 +1,80 @@
+//! What a transform makes of items, without a table.
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::datatypes::DataType;
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
+use serde_json::{Map, Value as JsonValue, json};
+
+use crate::change::{Position, RawRecord, SequenceNumber, ShardId};
+use crate::error::Result;
+use crate::intake::Intake;
+use crate::shape::TableShape;
+use crate::sql::SqlTransform;
+
+/// What became of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// The columns with their values as text; `None` is null.
+    Row(Vec<(String, Option<String>)>),
+    Filtered,
+    Rejected {
+        code: &'static str,
+        reason: String,
+    },
+}
+
+impl SqlTransform {
+    /// Takes each of `items`, which are DynamoDB JSON, as the image of a change.
+    pub fn try_items(self: &Arc<Self>, items: &[JsonValue]) -> Result<Vec<Trial>> {
+        let table = TableShape::of_transformed(self.schema(), self.key_columns().to_vec(), self.mode);
+        let records: Vec<RawRecord> =
+            items.iter().zip(1..).map(|(item, number)| self.record_of(item, number)).collect();
+        let taken = Intake::new(Some(self), &table)?.take(&records);
+        let trial = |record: &RawRecord| {
+            if let Some(letter) = taken.rejected.iter().find(|letter| letter.position() == &record.position) {
+                return Trial::Rejected { code: letter.code, reason: letter.reason.clone() };
+            }
+            let changes = &taken.changes;
+            let row = changes.positions.iter().position(|position| *position == record.position);
+            let row = row.expect("a record that is not rejected is a change");
+            if changes.passed.as_ref().is_some_and(|passed| !passed.value(row)) {
+                return Trial::Filtered;
+            }
+            let value = |column: &Arc<dyn Array>| {
+                (!column.is_null(row)).then(|| array_value_to_string(column, row).unwrap_or_default())
+            };
+            let fields = changes.rows.schema_ref().fields().iter().map(|field| field.name().clone());
+            Trial::Row(fields.zip(changes.rows.columns().iter().map(value)).collect())
+        };
+        Ok(records.iter().map(trial).collect())
+    }
+
+    /// The item, with something for each part of the key that it lacks.
+    pub fn with_key(&self, item: &JsonValue) -> JsonValue {
+        let mut attributes = item.as_object().cloned().unwrap_or_default();
+        for key in &self.input().key_attributes {
+            let field = self.input().schema.field_with_name(key).expect("the key is always read");
+            let value = match field.data_type() {
+                DataType::Utf8 => json!({ "S": "test" }),
+                DataType::LargeBinary => json!({ "B": "dGVzdA==" }),
+                _ => json!({ "N": "0" }),
+            };
+            attributes.entry(key.clone()).or_insert(value);
+        }
+        attributes.into()
+    }
+
+    fn record_of(&self, item: &JsonValue, number: u64) -> RawRecord {
+        let is_key = |name: &str| self.input().key_attributes.iter().any(|key| key == name);
+        let attributes = item.as_object().cloned().unwrap_or_default();
+        let keys: Map<String, JsonValue> = attributes.into_iter().filter(|(name, _)| is_key(name)).collect();
+        let change = json!({ "Keys": keys, "NewImage": item });
+        let record = json!({ "eventName": "INSERT", "dynamodb": change }).to_string();
+        let sequence_number = SequenceNumber::parse(&number.to_string()).expect("it is a number");
+        let position = Position { shard: ShardId::new("trial"), sequence_number };
+        RawRecord { position, json: Bytes::from(record) }
+    }
+}
