@@ -197,8 +197,8 @@ def test_a_recent_result_is_reused_where_that_is_asked_for(athena):
         ("SELECT * FROM transaction", "TABLE_NOT_FOUND"),
         ("SELECT foo(1)", "FUNCTION_NOT_FOUND"),
         ("COPY transactions TO '/tmp/x'", "NOT_SUPPORTED"),
-        ("SELECT * FROM read_csv('/etc/passwd')", "NOT_FOUND"),
-        ("SELECT * FROM '/etc/passwd'", "NOT_FOUND"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "NOT_SUPPORTED"),
+        ("SELECT * FROM '/etc/passwd'", "NOT_SUPPORTED"),
     ],
 )
 def test_a_failed_query_says_why(athena, query, words):

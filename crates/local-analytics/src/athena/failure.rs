@@ -48,7 +48,7 @@ impl Failure {
             "DYN201" => ("COLUMN_NOT_FOUND", " or requester is not authorized to access requested resources"),
             "DYN202" => ("TABLE_NOT_FOUND", " or requester is not authorized to access requested resources"),
             "DYN203" => ("AMBIGUOUS_NAME", ""),
-            "DYN204" => ("NOT_SUPPORTED", ""),
+            "DYN204" | "DYN211" => ("NOT_SUPPORTED", ""),
             "DYN205" => ("FUNCTION_NOT_FOUND", ""),
             "DYN206" => ("SYNTAX_ERROR", ""),
             "DYN208" => {
