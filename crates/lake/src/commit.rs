@@ -1,13 +1,14 @@
 //! One snapshot on the table's head: built, sent, and followed until its outcome is known.
 //!
-//! `row_delta` builds an attempt out of `manifests` and `snapshot_files`; `stamp` is what a commit leaves in the table
-//! and how it is found again, `checkpoint` the text in it.
+//! `row_delta` builds an attempt out of `manifests` and `snapshot_files`; `stamp` is what a commit leaves in the table,
+//! `checkpoint` the text in it, and `lineage` finds both again.
 //!
 //! The commit id stays the same over all attempts, each attempt is built on a head whose stamp was checked, the
 //! catalog lets at most one request per head win, and a failure that may be a success is looked up before anything
 //! else is done.
 
 mod checkpoint;
+mod lineage;
 mod manifests;
 mod row_delta;
 mod snapshot_files;
@@ -21,15 +22,16 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 pub(crate) use crate::commit::checkpoint::StoredCheckpoint;
-pub(crate) use crate::commit::row_delta::{Replaced, RowDelta};
-pub(crate) use crate::commit::stamp::{
-    Stamp, checkpoint_file, find, is_own_and_empty, is_stamped, ties, witnessed_checkpoint_file,
+pub(crate) use crate::commit::lineage::{
+    checkpoint_file, find, is_own_and_empty, is_stamped, ties, witnessed_checkpoint_file,
 };
+pub(crate) use crate::commit::row_delta::{Replaced, RowDelta};
+pub(crate) use crate::commit::stamp::Stamp;
 
 use crate::backoff::Backoff;
 use crate::catalog::{Catalog, Outcome};
+use crate::commit::lineage::landed_as;
 use crate::commit::row_delta::Attempt;
-use crate::commit::stamp::landed_as;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Heads that a commit is built on before it gives way to whoever keeps moving the table.

@@ -122,6 +122,8 @@ const CODES: &[(&str, &str, &str)] = &[
         "The catalog or a file of the table cannot be read.",
         "Run it again; then look at the catalog and the permissions.",
     ),
+    ("DYN210", "The table has no such snapshot, branch or tag.", "A row of \"TABLE$snapshots\" or \"TABLE$refs\"."),
+    ("DYN211", "The query would read something that is not a table of the lake.", "SHOW TABLES"),
     (
         "DYN301",
         "The source table, its stream or its items cannot be read.",
