@@ -1,0 +1,1 @@
+//! What carries records onward and looks after those that failed: Amazon SQS and AWS Lambda, served to unmodified clients.
