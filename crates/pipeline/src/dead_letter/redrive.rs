@@ -1,6 +1,6 @@
 //! Held letters taken up again: which, in which order, and what becomes of each.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -113,43 +113,95 @@ pub(crate) struct Settled {
     pub changes: Option<Changes>,
     /// Of the letters whose changes these are.
     pub applied: Vec<OpenLetter>,
-    /// To be released besides those.
+    /// To be released besides those: the table has a newer state, or the changes bring it.
     pub superseded: Vec<Place>,
-    /// Rejected again, and why.
-    pub rejected: Vec<DeadLetter>,
-    /// Of which it is not known what they are of.
-    pub unknown: u64,
     pub new_columns: Vec<NewColumn>,
 }
 
-/// Decodes and transforms letters as records that come for the first time.
-pub(crate) fn settle(mode: Mode, intake: &mut Intake, chunk: Vec<OpenLetter>) -> Settled {
-    let mut settled = Settled {
-        changes: None,
-        applied: Vec::new(),
-        superseded: Vec::new(),
-        rejected: Vec::new(),
-        unknown: 0,
-        new_columns: Vec::new(),
-    };
-    let mut candidates = Vec::with_capacity(chunk.len());
-    for letter in chunk {
-        match (mode, letter.is_superseded, letter.item) {
-            (Mode::Mirror, true, _) => settled.superseded.push(letter.place),
-            // Nobody could tell whether the table has a newer state of it.
-            (Mode::Mirror, false, None) => settled.unknown += 1,
-            _ => candidates.push(letter),
+/// A redrive under way: which of its letters were rejected again so far.
+#[derive(Clone, Default)]
+pub(crate) struct Settling {
+    refused: Vec<Refused>,
+    /// Those of each item, by their number.
+    of_item: HashMap<u128, Vec<usize>>,
+}
+
+#[derive(Clone)]
+struct Refused {
+    order: Order,
+    place: Place,
+    code: String,
+    reason: String,
+    /// A later letter of the item was taken up.
+    is_void: bool,
+}
+
+impl Settling {
+    /// Decodes and transforms letters as records that come for the first time. A letter that is rejected again is void
+    /// once a later one of its item is taken up.
+    pub fn settle(&mut self, mode: Mode, intake: &mut Intake, chunk: Vec<OpenLetter>) -> Settled {
+        let mut superseded = Vec::new();
+        let mut candidates = Vec::with_capacity(chunk.len());
+        for letter in chunk {
+            match (mode, letter.is_superseded, letter.item) {
+                (Mode::Mirror, true, _) => superseded.push(letter.place),
+                (Mode::Mirror, false, None) => {
+                    let reason = "the record does not tell its item: it may be older than the table".to_owned();
+                    self.refuse(&letter, letter.letter.code.clone(), reason);
+                }
+                _ => candidates.push(letter),
+            }
         }
+        let records: Vec<RawRecord> = candidates.iter().map(|letter| letter.letter.record.clone()).collect();
+        let decoded = intake.take(&records);
+        let rejected: HashMap<&Position, &DeadLetter> =
+            decoded.rejected.iter().map(|letter| (letter.position(), letter)).collect();
+        let mut applied = Vec::with_capacity(candidates.len());
+        for letter in candidates {
+            match rejected.get(&letter.letter.record.position) {
+                Some(rejection) => self.refuse(&letter, rejection.code.to_owned(), rejection.reason.clone()),
+                None => {
+                    superseded.extend(self.void_before(&letter));
+                    applied.push(letter);
+                }
+            }
+        }
+        let changes = (!decoded.changes.operations.is_empty()).then_some(decoded.changes);
+        Settled { changes, applied, superseded, new_columns: decoded.new_columns }
     }
-    let records: Vec<RawRecord> = candidates.iter().map(|letter| letter.letter.record.clone()).collect();
-    let decoded = intake.take(&records);
-    let rejected: HashSet<Position> = decoded.rejected.iter().map(|letter| letter.position().clone()).collect();
-    candidates.retain(|letter| !rejected.contains(&letter.letter.record.position));
-    settled.applied = candidates;
-    settled.changes = (!decoded.changes.operations.is_empty()).then_some(decoded.changes);
-    settled.rejected = decoded.rejected;
-    settled.new_columns = decoded.new_columns;
-    settled
+
+    /// How many letters stay.
+    pub fn remaining(&self) -> u64 {
+        self.refused.iter().filter(|refused| !refused.is_void).count() as u64
+    }
+
+    /// Why letters stay: code, reason, and how many.
+    fn reasons(&self) -> Vec<(String, String, u64)> {
+        let mut reasons: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for refused in self.refused.iter().filter(|refused| !refused.is_void) {
+            *reasons.entry((&refused.code, &refused.reason)).or_default() += 1;
+        }
+        reasons.into_iter().map(|((code, reason), count)| (code.to_owned(), reason.to_owned(), count)).collect()
+    }
+
+    fn refuse(&mut self, letter: &OpenLetter, code: String, reason: String) {
+        if let Some(item) = letter.item {
+            self.of_item.entry(item).or_default().push(self.refused.len());
+        }
+        self.refused.push(Refused { order: letter.order, place: letter.place.clone(), code, reason, is_void: false });
+    }
+
+    fn void_before(&mut self, letter: &OpenLetter) -> Vec<Place> {
+        let of_item = letter.item.and_then(|item| self.of_item.remove(&item)).unwrap_or_default();
+        let mut void = Vec::with_capacity(of_item.len());
+        for number in of_item {
+            let refused = &mut self.refused[number];
+            debug_assert!(refused.order < letter.order, "letters are taken in their order");
+            refused.is_void = true;
+            void.push(refused.place.clone());
+        }
+        void
+    }
 }
 
 /// What a redrive would do.
@@ -173,25 +225,18 @@ pub async fn preview(
     intake: &mut Intake,
 ) -> Result<Preview> {
     let mut preview = Preview::default();
+    let mut settling = Settling::default();
     let mut selected = Letters::new(selection, held.clone());
     loop {
         let chunk = selected.next_chunk(letters).await?;
         if chunk.is_empty() {
+            preview.counts.remaining = settling.remaining();
+            preview.reasons = settling.reasons();
             return Ok(preview);
         }
-        let settled = settle(shape.mode, intake, chunk);
-        preview.counts.remaining += settled.rejected.len() as u64 + settled.unknown;
-        preview.counts.skipped += settled.superseded.len() as u64;
-        for letter in &settled.rejected {
-            let known =
-                preview.reasons.iter_mut().find(|(code, reason, _)| *code == letter.code && *reason == letter.reason);
-            match known {
-                Some((_, _, count)) => *count += 1,
-                None => preview.reasons.push((letter.code.to_owned(), letter.reason.clone(), 1)),
-            }
-        }
+        let settled = settling.settle(shape.mode, intake, chunk);
         let transformed = transform(shape, settled.changes.into_iter().collect());
-        preview.counts.skipped += transformed.superseded as u64;
+        preview.counts.skipped += (settled.superseded.len() + transformed.superseded) as u64;
         preview.counts.redriven += (settled.applied.len() - transformed.superseded) as u64;
         preview.upserts += transformed.upserted as u64;
         preview.deletes += (transformed.deleted + transformed.filtered) as u64;

@@ -7,8 +7,8 @@ use crate::batch::{Batch, InBatch};
 use crate::checkpoint::Checkpoint;
 use crate::compute::compute;
 use crate::dead_letter::{
-    Action, Counts, Guard, LetterItem, Letters, OpenLetter, Order, Outcome, Place, Request, Settled, StagedFile,
-    StagedLetter, settle,
+    Action, Counts, Guard, LetterItem, Letters, OpenLetter, Order, Outcome, Place, Request, Settled, Settling,
+    StagedFile, StagedLetter,
 };
 use crate::error::Result;
 use crate::intake::Intake;
@@ -99,6 +99,7 @@ impl Pipeline {
         guard: &mut Guard,
     ) -> Result<Batch> {
         let mut counts = Counts::default();
+        let mut settling = Settling::default();
         let mut letters = Letters::new(request.selection.clone(), batch.to.held.clone());
         loop {
             let chunk = letters.next_chunk(self.dead_letters.as_mut()).await?;
@@ -106,10 +107,11 @@ impl Pipeline {
                 break;
             }
             batch = match request.action {
-                Action::Redrive => self.redrive(chunk, batch, intake, guard, &mut counts).await?,
+                Action::Redrive => self.redrive(chunk, batch, intake, guard, &mut settling, &mut counts).await?,
                 Action::Purge => self.purge(chunk, batch, intake, guard, &mut counts).await?,
             };
         }
+        counts.remaining = settling.remaining();
         info!(?counts, action = ?request.action, "looked after held letters");
         let outcome = Outcome { counts, held: batch.to.held.len() };
         request.answer(outcome);
@@ -122,16 +124,19 @@ impl Pipeline {
         batch: Batch,
         intake: &mut Intake,
         guard: &mut Guard,
+        settling: &mut Settling,
         counts: &mut Counts,
     ) -> Result<Batch> {
         let mode = self.sink.shape().mode;
-        let mut settled = compute(|| settle(mode, intake, chunk.clone()));
+        let before = settling.clone();
+        let mut settled = compute(|| settling.settle(mode, intake, chunk.clone()));
         if !settled.new_columns.is_empty() {
             self.sink.add_columns(&settled.new_columns).await?;
             *intake = self.intake()?;
-            settled = compute(|| settle(mode, intake, chunk));
+            *settling = before;
+            settled = compute(|| settling.settle(mode, intake, chunk));
         }
-        let Settled { changes, applied, superseded, rejected, unknown, .. } = settled;
+        let Settled { changes, applied, superseded, .. } = settled;
         let mut to = batch.to.clone();
         let released: Vec<Place> =
             applied.iter().map(|letter| letter.place.clone()).chain(superseded.iter().cloned()).collect();
@@ -142,7 +147,7 @@ impl Pipeline {
         }
         to.held.release(&released);
         let transformed = compute(|| transform(self.sink.shape(), changes.into_iter().collect()));
-        let (again, merged) = (rejected.len() as u64 + unknown, transformed.superseded as u64);
+        let merged = transformed.superseded as u64;
         let batch = self.commit_letters(batch, to, transformed.changes, &released, intake).await?;
         for letter in &applied {
             if let Some(item) = letter.item {
@@ -153,7 +158,6 @@ impl Pipeline {
         let (redriven, skipped) = (applied.len() as u64 - merged, superseded.len() as u64 + merged);
         counts.redriven += redriven;
         counts.skipped += skipped;
-        counts.remaining += again;
         self.accounts.update(|account| {
             account.redriven += redriven;
             account.redrive_skipped += skipped;
