@@ -1,5 +1,6 @@
 //! The command line: what `--help` shows.
 
+mod dlq;
 mod pipelines;
 mod running;
 mod tables;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
@@ -52,6 +54,8 @@ pub enum Verb {
     Init(InitArgs),
     /// Compact a table, expire its snapshots and delete files that nothing names; or show what that would do.
     Maintain(MaintainArgs),
+    /// Show records that could not become rows, and bring them back.
+    Dlq(DlqArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
     /// Wait until everything written to the sources before this call is committed.

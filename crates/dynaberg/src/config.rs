@@ -43,6 +43,8 @@ pub struct PipelineFile {
     /// `[[test]]`.
     pub cases: Vec<Case>,
     pub dead_letters: Option<S3Prefix>,
+    /// The SQS queue that is told of them, by name or URL.
+    pub dead_letter_queue: Option<String>,
 }
 
 impl PipelineFile {

@@ -60,6 +60,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Prove(arguments) => verb::prove::run(arguments).await,
         Verb::Explain(arguments) => verb::explain::run(&arguments),
         Verb::Init(arguments) => verb::init::run(arguments).await,
+        Verb::Dlq(arguments) => verb::dlq::run(arguments).await,
         Verb::Status(arguments) => verb::status::run(arguments).await,
         Verb::Wait(arguments) => verb::wait::run(arguments).await,
     }

@@ -24,10 +24,9 @@ use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalog::outcome::{CommitRequest, Outcome};
-pub use crate::catalog::transport::{Transport, TransportError};
+pub use crate::catalog::transport::{HttpTransport, Transport, TransportError};
 
 use crate::catalog::rest::{Rest, read_body};
-use crate::catalog::transport::HttpTransport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Reload, StorageConfig, Stores, Vended, file_io};
 use crate::turns::Turns;

@@ -124,7 +124,7 @@ impl TableWriter {
             return Err(fenced(&self.table));
         }
 
-        let commit_id = self.catalog.ambient().uuid();
+        let commit_id = to.commit_id.unwrap_or_else(|| self.catalog.ambient().uuid());
         let file_prefix = format!("{}-{commit_id}", standing.epoch);
         let keys = BatchKeys::of(&changes, self.mirror.as_ref(), &self.table)?;
         let rows = write_data_files(&self.table, &file_prefix, &changes.upserts).await?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Position, SequenceNumber, ShardId};
+use crate::dead_letter::Held;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The last durable position of every shard we have read from.
@@ -17,6 +18,8 @@ pub struct Checkpoint {
     shards: BTreeMap<ShardId, ShardProgress>,
     gaps: Vec<Gap>,
     transform: Option<InForce>,
+    /// The dead letters that are kept for later.
+    pub held: Held,
 }
 
 /// The transform that rows come by, and from where on.
@@ -125,6 +128,7 @@ impl Checkpoint {
             shards: self.positions(),
             gaps: self.gaps.clone(),
             transform: self.transform.clone(),
+            held: self.held.clone(),
         };
         serde_json::to_string(&stored).expect("a map of strings serialises")
     }
@@ -154,7 +158,8 @@ impl Checkpoint {
             };
             shards.insert(ShardId::new(shard), progress);
         }
-        Ok(Self { incarnation: stored.incarnation, shards, gaps: stored.gaps, transform: stored.transform })
+        let Stored { incarnation, gaps, transform, held, .. } = stored;
+        Ok(Self { incarnation, shards, gaps, transform, held })
     }
 }
 
@@ -173,6 +178,8 @@ struct Stored {
     gaps: Vec<Gap>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transform: Option<InForce>,
+    #[serde(default, skip_serializing_if = "Held::is_empty")]
+    held: Held,
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ pub use accounting::{Account, Accounts};
 pub use batch::{Batch, Delivery};
 pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
 pub use checkpoint::{Checkpoint, Gap, InForce, ShardProgress};
-pub use dead_letter::{DeadLetter, DeadLetterQueue, NoDeadLetters, ObjectStoreDeadLetters, Step};
+pub use dead_letter::{
+    Action, Counts, DeadLetter, DeadLetterQueue, Desk, Held, HeldFile, HeldLetter, LetterItem, LetterQueue,
+    NoDeadLetters, ObjectStoreDeadLetters, OpenLetter, Outcome, Preview, Request, Selection, SqsClient, StagedFile,
+    StagedLetter, Step, preview,
+};
 pub use decode::{Changes, Decoded, Decoder};
 pub use discover::{SourceTable, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
@@ -42,7 +46,7 @@ pub use intake::Intake;
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
-pub use sink::{PartitionField, Sink, TableOptions, TableSink, Target};
+pub use sink::{Commit, PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
     StartPosition, StreamApi, StreamError, StreamErrorKind,

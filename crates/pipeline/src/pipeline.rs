@@ -1,5 +1,7 @@
 //! The loop that everything else serves: poll, decode, transform, commit.
 
+mod letters;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +15,10 @@ use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::checkpoint::Checkpoint;
 use crate::compute::compute;
-use crate::dead_letter::DeadLetterQueue;
+use crate::dead_letter::{DeadLetterQueue, Desk, Guard};
 use crate::error::Result;
 use crate::intake::Intake;
-use crate::sink::Sink;
+use crate::sink::{Commit, Sink};
 use crate::source::{Polled, Source};
 use crate::sql::SqlTransform;
 use crate::transform::transform;
@@ -32,6 +34,8 @@ pub struct Pipeline {
     pub sql: Option<Arc<SqlTransform>>,
     pub sink: Box<dyn Sink>,
     pub dead_letters: Box<dyn DeadLetterQueue>,
+    /// Where it is asked to look after held letters.
+    pub desk: Arc<Desk>,
     pub delivery: Delivery,
     pub accounts: Arc<Accounts>,
     pub ambient: Ambient,
@@ -45,6 +49,8 @@ impl Pipeline {
     pub async fn run(mut self, shutdown: &CancellationToken) -> Result<()> {
         let Some(checkpoint) = shutdown.run_until_cancelled(self.resume()).await else { return Ok(()) };
         let mut batch = Batch::after(checkpoint?);
+        let mut guard = Guard::load(&batch.from.held, self.dead_letters.as_mut()).await?;
+        self.announce(&mut batch.to).await?;
         batch.to.incarnation = self.source.incarnation().to_owned();
         batch.to.adopt_transform(self.sql.as_ref().map(|sql| sql.id()));
         let mut intake = self.intake()?;
@@ -53,18 +59,22 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
+                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake, &mut guard).await?,
+                request = self.desk.next() => {
+                    batch = self.commit(batch, &mut intake, &mut guard).await?;
+                    batch = self.serve(request, batch, &mut intake, &mut guard).await?;
+                }
                 _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch.from, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, &mut intake, &mut batch).await?;
                     if batch.is_full(&self.delivery) {
-                        batch = self.commit(batch, &mut intake).await?;
+                        batch = self.commit(batch, &mut intake, &mut guard).await?;
                     }
                 }
             }
         }
-        self.commit(batch, &mut intake).await?;
+        self.commit(batch, &mut intake, &mut guard).await?;
         Ok(())
     }
 
@@ -73,7 +83,10 @@ impl Pipeline {
         let checkpoint = self.sink.take_over().await?;
         self.source.resume(&checkpoint).await?;
         info!(incarnation = self.source.incarnation(), "reading");
-        self.accounts.update(|account| account.gaps = checkpoint.gaps().len() as u64);
+        self.accounts.update(|account| {
+            account.gaps = checkpoint.gaps().len() as u64;
+            account.held = checkpoint.held.len();
+        });
         Ok(checkpoint)
     }
 
@@ -104,15 +117,20 @@ impl Pipeline {
     }
 
     /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
-    async fn commit(&mut self, batch: Batch, intake: &mut Intake) -> Result<Batch> {
+    async fn commit(&mut self, mut batch: Batch, intake: &mut Intake, guard: &mut Guard) -> Result<Batch> {
         if batch.is_empty() {
             return Ok(batch);
         }
-        self.dead_letters.send(&batch.rejected).await?;
+        let id = self.ambient.uuid();
+        let (letters, files) = self.stage(id, &batch, intake).await?;
         let shape = self.sink.shape();
         let schema = shape.schema.clone();
         let transformed = compute(|| transform(shape, batch.changes));
-        self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
+        let changed = Self::supersede(guard, &mut batch.to, &transformed.last_of_item);
+        let fresh = Self::hold(&mut batch.to, &batch.rejected_at, &letters, files, &transformed.last_of_item);
+        let commit = Commit { id, from: &batch.from, to: &batch.to, complete_up_to: batch.complete_up_to };
+        self.sink.commit(transformed.changes, commit).await?;
+        guard.follow(&changed, fresh);
         self.follow_columns(&schema, intake)?;
 
         let rejected = batch.rejected.len() as u64;
@@ -125,11 +143,14 @@ impl Pipeline {
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;
+            account.held = batch.to.held.len();
             account.last_commit = Some(self.ambient.now());
             account.complete_up_to = account.complete_up_to.max(batch.complete_up_to);
         });
         debug!(received = batch.received, rejected, "committed");
-        Ok(Batch::after(batch.to))
+        let mut next = Batch::after(batch.to);
+        self.announce(&mut next.to).await?;
+        Ok(next)
     }
 
     /// Looks after the checkpoint `at` in the table. There is nothing to commit.

@@ -10,7 +10,7 @@ use super::case::CaseSection;
 use super::place::{self, Misfit};
 use super::transform::TransformSection;
 use super::value::{
-    Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_size, parse_source_table,
+    Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_queue, parse_size, parse_source_table,
 };
 use crate::failure::Exit;
 
@@ -104,6 +104,7 @@ impl Sections {
             transform: self.transform.map(|transform| transform.into_transform(path, text)).transpose()?,
             cases,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
+            dead_letter_queue: self.dead_letters.queue.map(|queue| parsed(&queue, parse_queue)).transpose()?,
         })
     }
 
@@ -131,9 +132,9 @@ impl Sections {
         if let Some(sort) = &self.target.sort {
             return unsupported(sort.span(), "sort", "remove the key: rows are kept in the order of their changes");
         }
-        if let Some(queue) = &self.dead_letters.queue {
-            let advice = "errors = \"s3://BUCKET/PREFIX/\" in its place";
-            return unsupported(queue.span(), "a dead-letter queue in SQS", advice);
+        if let (Some(queue), None) = (&self.dead_letters.queue, &self.dead_letters.errors) {
+            let message = "a queue is told of dead letters, and does not keep them";
+            return Err(Misfit::value(queue.span(), message, "errors = \"s3://BUCKET/PREFIX/\" beside it"));
         }
         Ok(())
     }

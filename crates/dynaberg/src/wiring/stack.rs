@@ -11,6 +11,7 @@ use aws_credential_types::Credentials;
 use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
+use local_delivery::Sqs;
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -67,12 +68,16 @@ impl Stack {
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
         let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
+        let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
+            .json_service("sqs", sqs.json())
+            .query_service("sqs", sqs.query())
             .rest_service("lakeformation", analytics.lake_formation())
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))

@@ -43,8 +43,8 @@ impl TransportError {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The network.
-pub(crate) struct HttpTransport {
+/// The network, with each request signed where that is wanted.
+pub struct HttpTransport {
     client: reqwest::Client,
     signer: Option<Signer>,
 }

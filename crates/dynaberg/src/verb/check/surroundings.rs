@@ -5,7 +5,7 @@ use std::path::Path;
 use futures::StreamExt;
 use iceberg::table::Table;
 use object_store::ObjectStoreScheme;
-use pipeline::{KeyAttribute, ObjectStoreDeadLetters};
+use pipeline::{KeyAttribute, LetterQueue, ObjectStoreDeadLetters};
 use url::Url;
 
 use super::finding::{Finding, Layer};
@@ -43,6 +43,7 @@ impl Surroundings {
             Ok(lake) => {
                 found.look_at_target(path, file, &lake).await;
                 found.look_at_letters(path, file, &lake).await;
+                found.look_at_queue(path, file, aws).await;
             }
             Err(failure) => {
                 let message = failure.message();
@@ -98,6 +99,19 @@ impl Surroundings {
             let message = format!("look at the dead letters at {}: {error}", prefix.0);
             let advice = "create the bucket, and let the pipeline list and write in it";
             self.findings.push(Finding::new(Layer::Environment, LETTERS, path, message, advice));
+        }
+    }
+}
+
+impl Surroundings {
+    async fn look_at_queue(&mut self, path: &Path, file: &PipelineFile, aws: &Aws) {
+        let Some(queue) = &file.dead_letter_queue else { return };
+        let found = match aws.sqs(queue) {
+            Ok(client) => LetterQueue::open(client, queue, "").await.map(drop),
+            Err(failure) => Err(pipeline::Error::new(pipeline::ErrorKind::Misconfigured, failure.message())),
+        };
+        if let Err(error) = found {
+            self.findings.push(Finding::of_error(Layer::Environment, LETTERS, path, &error));
         }
     }
 }

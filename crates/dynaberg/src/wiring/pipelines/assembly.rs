@@ -8,8 +8,8 @@ use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
-    Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, Mode,
-    NoDeadLetters, ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions,
+    Accounts, AwsStreamApi, DeadLetterQueue, Desk, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, LetterQueue,
+    Mode, NoDeadLetters, ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions,
     TableSink, Target,
 };
 use url::Url;
@@ -28,6 +28,7 @@ pub struct Assembly {
     aws: Aws,
     index_dir: PathBuf,
     accounts: Arc<Accounts>,
+    desk: Arc<Desk>,
 }
 
 impl Assembly {
@@ -38,9 +39,10 @@ impl Assembly {
         aws: &Aws,
         index_dir: PathBuf,
         accounts: Arc<Accounts>,
+        desk: Arc<Desk>,
     ) -> Self {
         let catalog = file.catalog.clone().or(catalog);
-        Self { file, catalog, aws: aws.clone(), index_dir, accounts }
+        Self { file, catalog, aws: aws.clone(), index_dir, accounts, desk }
     }
 
     /// Reads the source table's stream. `Misconfigured` where the source is not there, or where a target is to be made
@@ -121,46 +123,59 @@ impl Assembly {
             index_dir: self.index_dir.clone(),
         };
         let target = lake.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
-        let dead_letters = self.dead_letters(&lake, target.metadata().location())?;
+        let dead_letters = dead_letters(&self.file, &lake, target.metadata().location(), &self.aws).await?;
         Ok(Pipeline {
             source,
             sql,
             sink: Box::new(TableSink::open(lake, target_of(&self.file).table, options).await?),
             dead_letters,
+            desk: self.desk.clone(),
             delivery: self.file.delivery.clone(),
             accounts: self.accounts.clone(),
             ambient: self.aws.ambient(),
         })
     }
 
-    fn dead_letters(&self, lake: &lake::Catalog, table_location: &str) -> Result<Box<dyn DeadLetterQueue>> {
-        let Some(prefix) = &self.file.dead_letters else { return Ok(Box::new(NoDeadLetters)) };
-        let misconfigured = || Error::new(ErrorKind::Misconfigured, format!("open dead letters at {}", prefix.0));
-        if ObjectStoreDeadLetters::is_within(&prefix.0, table_location) {
-            let message = format!(
-                "keep dead letters at {}, among the files of the table, where a sweep deletes what no snapshot names. \
-                 Try: a prefix in another bucket",
-                prefix.0
-            );
-            return Err(Error::new(ErrorKind::Misconfigured, message));
-        }
-        let url = Url::parse(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
-        let (_, path) = ObjectStoreScheme::parse(&url).map_err(|error| misconfigured().with_source(error))?;
-        let store = lake.store_for(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
-        Ok(Box::new(ObjectStoreDeadLetters::new(store, path, &self.file.name, self.aws.ambient())))
-    }
-
     /// The supervisor reacts to what went wrong by its kind; a lake that is not there yet may come.
     async fn lake(&self) -> Result<lake::Catalog> {
-        self.aws.lake(self.catalog.as_ref()).await.map_err(|failure: Failure| {
-            let kind = match failure.exit {
-                Exit::Service => ErrorKind::Transient,
-                Exit::Other => ErrorKind::Unexpected,
-                _ => ErrorKind::Misconfigured,
-            };
-            Error::new(kind, failure.message())
-        })
+        self.aws.lake(self.catalog.as_ref()).await.map_err(by_exit)
     }
+}
+
+fn by_exit(failure: Failure) -> Error {
+    let kind = match failure.exit {
+        Exit::Service => ErrorKind::Transient,
+        Exit::Other => ErrorKind::Unexpected,
+        _ => ErrorKind::Misconfigured,
+    };
+    Error::new(kind, failure.message())
+}
+
+/// Where the letters of a pipeline are kept, and the queue that is told of them. `Misconfigured` where one is not there.
+pub async fn dead_letters(
+    file: &PipelineFile,
+    lake: &lake::Catalog,
+    table_location: &str,
+    aws: &Aws,
+) -> Result<Box<dyn DeadLetterQueue>> {
+    let Some(prefix) = &file.dead_letters else { return Ok(Box::new(NoDeadLetters)) };
+    let misconfigured = || Error::new(ErrorKind::Misconfigured, format!("open dead letters at {}", prefix.0));
+    if ObjectStoreDeadLetters::is_within(&prefix.0, table_location) {
+        let message = format!(
+            "keep dead letters at {}, among the files of the table, where a sweep deletes what no snapshot names. \
+             Try: a prefix in another bucket",
+            prefix.0
+        );
+        return Err(Error::new(ErrorKind::Misconfigured, message));
+    }
+    let url = Url::parse(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
+    let (_, path) = ObjectStoreScheme::parse(&url).map_err(|error| misconfigured().with_source(error))?;
+    let store = lake.store_for(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
+    let letters = ObjectStoreDeadLetters::new(store, path, &file.name, aws.ambient());
+    let Some(queue) = &file.dead_letter_queue else { return Ok(Box::new(letters)) };
+    let client = aws.sqs(queue).map_err(by_exit)?;
+    let queue = LetterQueue::open(client, queue, url.host_str().unwrap_or_default()).await?;
+    Ok(Box::new(letters.announcing_to(queue)))
 }
 
 fn lake_error(error: lake::Error) -> Error {
