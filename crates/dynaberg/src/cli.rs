@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
-pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, RunArgs, StatusArgs, WaitArgs};
+pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
 use crate::config::parse_duration;
