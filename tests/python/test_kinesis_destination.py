@@ -65,7 +65,7 @@ class TestRecords:
         dynamodb.update_item(
             TableName=table,
             Key={"id": {"S": "a"}},
-            UpdateExpression="SET total = :t",
+            UpdateExpression="SET amount = :t",
             ExpressionAttributeValues={":t": {"N": "7"}},
         )
         dynamodb.delete_item(TableName=table, Key={"id": {"S": "a"}})

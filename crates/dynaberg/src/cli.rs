@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
+pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
@@ -36,6 +36,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Feed files of stream records through a pipeline.
     Replay(ReplayArgs),
+    /// Let a pipeline read its Kinesis stream again from a moment on.
+    Rewind(RewindArgs),
     /// Query the lake.
     Sql(SqlArgs),
     /// Show the tables of the lake: rows, files, deletes, snapshots.

@@ -246,9 +246,7 @@ impl Region {
             for row in &rows {
                 let stream = edit.catalog.writable(&row.table_name).cloned();
                 // What was delivered before a crash that kept it from being noted here is not delivered again.
-                let takes = |destination: &&Destination| {
-                    row.id > kinesis.drained && destination.takes(&row.table_name)
-                };
+                let takes = |destination: &&Destination| row.id > kinesis.drained && destination.takes(&row.table_name);
                 let destinations: Vec<&Destination> = kinesis.destinations.iter().filter(takes).collect();
                 if stream.is_none() && destinations.is_empty() {
                     continue;

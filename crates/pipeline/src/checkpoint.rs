@@ -17,6 +17,21 @@ pub struct Checkpoint {
     shards: BTreeMap<ShardId, ShardProgress>,
     gaps: Vec<Gap>,
     transform: Option<InForce>,
+    /// From where on shards that have no position are read, in milliseconds since the Unix epoch.
+    read_from_ms: Option<i64>,
+    handover: Option<Handover>,
+}
+
+/// The stream that was read before this one. What both of them hold is recognised while the handover lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    pub incarnation: String,
+    /// Its positions, as in a checkpoint: what it has given up to them is in the table.
+    pub shards: BTreeMap<String, String>,
+    /// Everything written to the source before this moment is in the table, in milliseconds since the Unix epoch.
+    pub from_ms: i64,
+    /// It ends when the new stream is read up to this moment.
+    pub until_ms: i64,
 }
 
 /// The transform that rows come by, and from where on.
@@ -77,6 +92,49 @@ impl Checkpoint {
         self.transform.as_ref()
     }
 
+    /// From where on shards that have no position are read.
+    pub fn read_from_ms(&self) -> Option<i64> {
+        self.read_from_ms
+    }
+
+    pub fn handover(&self) -> Option<&Handover> {
+        self.handover.as_ref()
+    }
+
+    /// Goes over to another stream with the same changes. `complete_up_to_ms` is up to when the table has all of them.
+    /// A stream that was read before is read on from where it was left.
+    pub fn hand_over(&self, incarnation: &str, now_ms: i64, complete_up_to_ms: Option<i64>) -> Self {
+        let from_ms = match &self.handover {
+            Some(last) => last.from_ms,
+            None => complete_up_to_ms.map_or(0, |complete_ms| (complete_ms - HANDOVER_MARGIN_MS).max(0)),
+        };
+        let back = self.handover.as_ref().filter(|last| last.incarnation == incarnation);
+        let shards = back.and_then(|last| read_positions(&last.shards)).unwrap_or_default();
+        Self {
+            incarnation: incarnation.to_owned(),
+            shards,
+            gaps: self.gaps.clone(),
+            transform: self.transform.clone(),
+            read_from_ms: Some(from_ms),
+            handover: Some(Handover {
+                incarnation: self.incarnation.clone(),
+                shards: self.positions(),
+                from_ms,
+                until_ms: now_ms + HANDOVER_LASTS_MS,
+            }),
+        }
+    }
+
+    /// Forgets the stream that was read before.
+    pub fn end_handover(&mut self) {
+        self.handover = None;
+    }
+
+    /// Goes back to a moment: everything that arrived since is read again.
+    pub fn rewind(&self, to_ms: i64) -> Self {
+        Self { shards: BTreeMap::new(), read_from_ms: Some(to_ms), handover: None, ..self.clone() }
+    }
+
     /// Puts a transform in force from here on. One that is in force already stays so from where it was.
     pub fn adopt_transform(&mut self, id: Option<&str>) {
         if self.transform.as_ref().map(|transform| transform.id.as_str()) != id {
@@ -125,6 +183,8 @@ impl Checkpoint {
             shards: self.positions(),
             gaps: self.gaps.clone(),
             transform: self.transform.clone(),
+            read_from_ms: self.read_from_ms,
+            handover: self.handover.clone(),
         };
         serde_json::to_string(&stored).expect("a map of strings serialises")
     }
@@ -145,18 +205,30 @@ impl Checkpoint {
     pub fn from_text(text: &str) -> Result<Self> {
         let unreadable = || Error::new(ErrorKind::Unexpected, format!("read the table's checkpoint `{text}`"));
         let stored: Stored = serde_json::from_str(text).map_err(|error| unreadable().with_source(error))?;
-        let mut shards = BTreeMap::new();
-        for (shard, position) in &stored.shards {
-            let progress = match position.as_str() {
-                BEGUN => ShardProgress::Begun,
-                END => ShardProgress::Ended,
-                digits => ShardProgress::At(SequenceNumber::parse(digits).ok_or_else(unreadable)?),
-            };
-            shards.insert(ShardId::new(shard), progress);
-        }
-        Ok(Self { incarnation: stored.incarnation, shards, gaps: stored.gaps, transform: stored.transform })
+        let shards = read_positions(&stored.shards).ok_or_else(unreadable)?;
+        let Stored { incarnation, gaps, transform, read_from_ms, handover, .. } = stored;
+        Ok(Self { incarnation, shards, gaps, transform, read_from_ms, handover })
     }
 }
+
+/// Reads what [`Checkpoint::positions`] gave.
+pub(crate) fn read_positions(positions: &BTreeMap<String, String>) -> Option<BTreeMap<ShardId, ShardProgress>> {
+    let read = |(shard, position): (&String, &String)| {
+        let progress = match position.as_str() {
+            BEGUN => ShardProgress::Begun,
+            END => ShardProgress::Ended,
+            digits => ShardProgress::At(SequenceNumber::parse(digits)?),
+        };
+        Some((ShardId::new(shard), progress))
+    };
+    positions.iter().map(read).collect()
+}
+
+/// How much of what the table has already is read again from the new stream: clocks differ, and changes take their time
+/// on the way.
+const HANDOVER_MARGIN_MS: i64 = 60_000;
+/// For how long changes may still come that the table has from the stream before.
+const HANDOVER_LASTS_MS: i64 = 300_000;
 
 /// Before every sequence number.
 const BEGUN: &str = "0";
@@ -173,6 +245,10 @@ struct Stored {
     gaps: Vec<Gap>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transform: Option<InForce>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read_from_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handover: Option<Handover>,
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::compute::compute;
 use crate::dead_letter::DeadLetterQueue;
 use crate::error::Result;
 use crate::intake::Intake;
+use crate::order::{Order, Ordered};
 use crate::sink::Sink;
 use crate::source::{Polled, Source};
 use crate::sql::SqlTransform;
@@ -28,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
 /// A change stream kept applied to one table.
 pub struct Pipeline {
     pub source: Box<dyn Source>,
+    /// For a source whose records may come twice or out of order, or one that takes over from another.
+    pub order: Option<Order>,
     /// Without one every attribute goes to its own column.
     pub sql: Option<Arc<SqlTransform>>,
     pub sink: Box<dyn Sink>,
@@ -44,8 +47,9 @@ impl Pipeline {
     /// from the table's checkpoint.
     pub async fn run(mut self, shutdown: &CancellationToken) -> Result<()> {
         let Some(checkpoint) = shutdown.run_until_cancelled(self.resume()).await else { return Ok(()) };
-        let mut batch = Batch::after(checkpoint?);
-        batch.to.incarnation = self.source.incarnation().to_owned();
+        let (from, to) = checkpoint?;
+        let mut batch = Batch::after(from);
+        batch.to = to;
         batch.to.adopt_transform(self.sql.as_ref().map(|sql| sql.id()));
         let mut intake = self.intake()?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -68,13 +72,26 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes the table over and sets the source to where the table is.
-    async fn resume(&mut self) -> Result<Checkpoint> {
+    /// Takes the table over and sets the source to where the table is. Gives the checkpoint of the table, and the one
+    /// that the source goes on from: they differ at the first start, and where one stream takes over from another.
+    async fn resume(&mut self) -> Result<(Checkpoint, Checkpoint)> {
         let checkpoint = self.sink.take_over().await?;
-        self.source.resume(&checkpoint).await?;
+        let complete_up_to_ms = self.sink.complete_up_to_ms();
+        let mut to = match is_switched(&checkpoint.incarnation, self.source.incarnation()) {
+            true if self.order.is_some() => {
+                info!(from = checkpoint.incarnation, to = self.source.incarnation(), "going over to another stream");
+                checkpoint.hand_over(self.source.incarnation(), self.ambient.now_ms(), complete_up_to_ms)
+            }
+            _ => checkpoint.clone(),
+        };
+        self.source.resume(&to).await?;
+        to.incarnation = self.source.incarnation().to_owned();
+        if let Some(order) = &mut self.order {
+            order.recall(&to, complete_up_to_ms).await?;
+        }
         info!(incarnation = self.source.incarnation(), "reading");
         self.accounts.update(|account| account.gaps = checkpoint.gaps().len() as u64);
-        Ok(checkpoint)
+        Ok((checkpoint, to))
     }
 
     /// For the table as its columns are now.
@@ -84,14 +101,21 @@ impl Pipeline {
 
     /// Decodes and transforms what was polled into `batch`. Columns for new attributes are added to the table first.
     async fn receive(&mut self, polled: Polled, intake: &mut Intake, batch: &mut Batch) -> Result<()> {
-        let mut decoded = compute(|| intake.take(&polled.records));
+        let ordered = match &mut self.order {
+            Some(order) => compute(|| order.admit(&polled.records)),
+            None => Ordered::default(),
+        };
+        let records = ordered.admitted.as_deref().unwrap_or(&polled.records);
+        let mut decoded = compute(|| intake.take(records));
         if !decoded.new_columns.is_empty() {
             self.sink.add_columns(&decoded.new_columns).await?;
             info!(columns = decoded.new_columns.len(), "added columns");
             *intake = self.intake()?;
-            decoded = compute(|| intake.take(&polled.records));
+            decoded = compute(|| intake.take(records));
         }
         let received = polled.records.len() as u64;
+        batch.superseded += ordered.superseded;
+        batch.filtered += ordered.filtered;
         batch.push(polled, decoded);
 
         let caught_up = batch.complete_up_to.filter(|_| batch.is_empty());
@@ -104,10 +128,11 @@ impl Pipeline {
     }
 
     /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
-    async fn commit(&mut self, batch: Batch, intake: &mut Intake) -> Result<Batch> {
+    async fn commit(&mut self, mut batch: Batch, intake: &mut Intake) -> Result<Batch> {
         if batch.is_empty() {
             return Ok(batch);
         }
+        self.end_handover(&mut batch);
         self.dead_letters.send(&batch.rejected).await?;
         let shape = self.sink.shape();
         let schema = shape.schema.clone();
@@ -120,8 +145,8 @@ impl Pipeline {
             account.in_flight -= batch.received as u64;
             account.upserted += transformed.upserted as u64;
             account.deleted += transformed.deleted as u64;
-            account.superseded += transformed.superseded as u64;
-            account.filtered += transformed.filtered as u64;
+            account.superseded += (transformed.superseded + batch.superseded) as u64;
+            account.filtered += (transformed.filtered + batch.filtered) as u64;
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;
@@ -130,6 +155,18 @@ impl Pipeline {
         });
         debug!(received = batch.received, rejected, "committed");
         Ok(Batch::after(batch.to))
+    }
+
+    /// Forgets the stream before, once this one is read so far that nothing comes twice any more.
+    fn end_handover(&mut self, batch: &mut Batch) {
+        let Some(until_ms) = batch.to.handover().map(|handover| handover.until_ms) else { return };
+        let complete = batch.complete_up_to.and_then(|moment| moment.duration_since(std::time::UNIX_EPOCH).ok());
+        if complete.is_some_and(|since| since.as_millis() as i64 >= until_ms) {
+            batch.to.end_handover();
+            if let Some(order) = &mut self.order {
+                order.end_handover();
+            }
+        }
     }
 
     /// Looks after the checkpoint `at` in the table. There is nothing to commit.
@@ -147,4 +184,12 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// Whether a table that was filled from one kind of stream is to be filled from the other. Both have all changes; another
+/// stream of the same kind may have begun later.
+fn is_switched(before: &str, now: &str) -> bool {
+    let is_kinesis = |incarnation: &str| incarnation.starts_with("arn:") && incarnation.contains(":kinesis:");
+    let is_dynamodb = |incarnation: &str| incarnation.starts_with("arn:") && incarnation.contains(":dynamodb:");
+    (is_kinesis(before) && is_dynamodb(now)) || (is_dynamodb(before) && is_kinesis(now))
 }

@@ -67,9 +67,10 @@ async fn enable(region: &Arc<Region>, table_name: &str, table: &Value, body: &Va
         let message = format!("Requested resource not found: Stream: {stream_arn} not found");
         AwsError::bad_request("ResourceNotFoundException", message)
     })?;
-    let mut active = catalog.destinations.iter().filter(|destination| {
-        destination.takes(table_name) && catalog.streams.contains_key(&destination.stream)
-    });
+    let mut active = catalog
+        .destinations
+        .iter()
+        .filter(|destination| destination.takes(table_name) && catalog.streams.contains_key(&destination.stream));
     if active.clone().any(|destination| destination.stream == stream.id) {
         return Err(validation(
             "Table is not in a valid state to enable Kinesis Streaming Destination: \
@@ -124,15 +125,9 @@ async fn update(region: &Arc<Region>, table_name: &str, body: &Value) -> Result<
     Ok(answer(table_name, &stream_arn, "UPDATING", "UpdateKinesisStreamingConfiguration", precision))
 }
 
-fn find_active(
-    region: &Region,
-    table_name: &str,
-    stream_arn: &str,
-    operation: &str,
-) -> Result<Destination, AwsError> {
+fn find_active(region: &Region, table_name: &str, stream_arn: &str, operation: &str) -> Result<Destination, AwsError> {
     let catalog = region.kinesis.catalog();
-    let is_it =
-        |destination: &&Destination| destination.takes(table_name) && destination.stream_arn == stream_arn;
+    let is_it = |destination: &&Destination| destination.takes(table_name) && destination.stream_arn == stream_arn;
     catalog.destinations.iter().find(is_it).cloned().ok_or_else(|| {
         validation(format!(
             "Table is not in a valid state to change its Kinesis Streaming Destination: \

@@ -39,7 +39,9 @@ pub(super) fn validation(message: impl AsRef<str>) -> AwsError {
 /// Checks a number against its bounds in the service's model.
 pub(super) fn within(member: &str, value: i64, min: i64, max: i64) -> Result<i64, AwsError> {
     let fails = |constraint: String| {
-        Err(validation(format!("Value '{value}' at '{member}' failed to satisfy constraint: Member must have {constraint}")))
+        Err(validation(format!(
+            "Value '{value}' at '{member}' failed to satisfy constraint: Member must have {constraint}"
+        )))
     };
     match value {
         _ if value < min => fails(format!("value greater than or equal to {min}")),
@@ -52,7 +54,8 @@ pub(super) fn within(member: &str, value: i64, min: i64, max: i64) -> Result<i64
 pub(super) fn check_name(member: &str, name: &str) -> Result<(), AwsError> {
     if name.is_empty() || name.len() > 128 {
         let bound = if name.is_empty() { "greater than or equal to 1" } else { "less than or equal to 128" };
-        let message = format!("Value '{name}' at '{member}' failed to satisfy constraint: Member must have length {bound}");
+        let message =
+            format!("Value '{name}' at '{member}' failed to satisfy constraint: Member must have length {bound}");
         return Err(validation(message));
     }
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');

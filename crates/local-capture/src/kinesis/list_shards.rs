@@ -97,8 +97,7 @@ fn continued(region: &Region, request: &Request, token: &str, now_ms: i64) -> Re
     {
         return Err(invalid_argument("NextToken already says which shards are listed"));
     }
-    let token: Option<Token> =
-        URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let token: Option<Token> = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let token = token.ok_or_else(|| invalid_argument("NextToken is invalid."))?;
     if now_ms - token.issued_ms > TOKEN_LIFE_MS {
         return Err(AwsError::bad_request("ExpiredNextTokenException", "NextToken has expired."));
@@ -109,17 +108,14 @@ fn continued(region: &Region, request: &Request, token: &str, now_ms: i64) -> Re
 }
 
 /// Which shards a filter lets through.
-fn wanted(
-    stream: &Stream,
-    filter: Option<&ShardFilter>,
-    now_ms: i64,
-) -> Result<Box<dyn Fn(&Shard) -> bool>, AwsError> {
+fn wanted(stream: &Stream, filter: Option<&ShardFilter>, now_ms: i64) -> Result<Box<dyn Fn(&Shard) -> bool>, AwsError> {
     let horizon_ms = (now_ms - stream.retention_ms()).max(stream.created_ms);
     let is_within = |shard: &Shard, at_ms: i64| shard.closed.is_none_or(|closed| closed.at_ms >= at_ms);
     let Some(filter) = filter else { return Ok(Box::new(move |shard| is_within(shard, horizon_ms))) };
     let timestamp = || {
         let timestamp = filter.timestamp.map(millis);
-        timestamp.ok_or_else(|| invalid_argument(format!("ShardFilter of type {} needs a Timestamp", filter.filter_type)))
+        timestamp
+            .ok_or_else(|| invalid_argument(format!("ShardFilter of type {} needs a Timestamp", filter.filter_type)))
     };
     Ok(match filter.filter_type.as_str() {
         "AFTER_SHARD_ID" => {

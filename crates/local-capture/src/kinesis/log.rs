@@ -116,11 +116,7 @@ impl KinesisLog {
     }
 
     /// The same, for callers on a thread that may block; `drained` is durable together with the records.
-    pub(crate) fn deliver(
-        &self,
-        records: Vec<(u64, NewRecord)>,
-        drained: i64,
-    ) -> Result<(), KinesisLogError> {
+    pub(crate) fn deliver(&self, records: Vec<(u64, NewRecord)>, drained: i64) -> Result<(), KinesisLogError> {
         let (answer, answered) = oneshot::channel();
         let sent = self.jobs().blocking_send(Job::Deliver(writer::Deliver { records, drained, answer }));
         sent.map_err(|_| KinesisLogError::Closed)?;

@@ -146,10 +146,9 @@ pub(super) async fn put_records(region: &Arc<Region>, body: &[u8]) -> Result<Byt
 
 fn entry_put(region: &Region, stream: &Stream, outcome: Result<Placed, NotPut>) -> EntryPut {
     match outcome {
-        Ok(placed) => EntryPut::Taken {
-            sequence_number: sequence_text(placed.sequence),
-            shard_id: shard_id(placed.shard),
-        },
+        Ok(placed) => {
+            EntryPut::Taken { sequence_number: sequence_text(placed.sequence), shard_id: shard_id(placed.shard) }
+        }
         Err(NotPut::Throttled { shard }) => EntryPut::Refused {
             error_code: "ProvisionedThroughputExceededException",
             error_message: rate_exceeded(region, &stream.name, &shard_id(shard)),

@@ -97,9 +97,7 @@ pub(super) async fn decrease_retention(region: &Arc<Region>, request: Retention)
 
 fn check_hours(hours: i64) -> Result<u32, AwsError> {
     let fails = |bound: &str, word: &str| {
-        Err(invalid_argument(format!(
-            "{bound} hours. Requested retention period ({hours} hours) is too {word}."
-        )))
+        Err(invalid_argument(format!("{bound} hours. Requested retention period ({hours} hours) is too {word}.")))
     };
     match hours {
         ..RETENTION_HOURS_MIN => fails("Minimum allowed retention period is 24", "short"),
@@ -170,7 +168,9 @@ pub(super) async fn stop_encryption(region: &Arc<Region>, request: Encryption) -
 fn check_kms(request: &Encryption) -> Result<(), AwsError> {
     match request.encryption_type.as_str() {
         "KMS" if (1..=2048).contains(&request.key_id.len()) => Ok(()),
-        "KMS" => Err(validation("Value at 'keyId' failed to satisfy constraint: Member must have length from 1 to 2048")),
+        "KMS" => {
+            Err(validation("Value at 'keyId' failed to satisfy constraint: Member must have length from 1 to 2048"))
+        }
         "NONE" => Err(invalid_argument("EncryptionType must be KMS")),
         other => Err(validation(format!(
             "Value '{other}' at 'encryptionType' failed to satisfy constraint: Member must satisfy enum value set: \
@@ -229,7 +229,9 @@ async fn set_monitoring(
 
 fn metrics(names: Vec<String>) -> Result<BTreeSet<String>, AwsError> {
     if names.is_empty() {
-        return Err(validation("Value '[]' at 'shardLevelMetrics' failed to satisfy constraint: Member must not be empty"));
+        return Err(validation(
+            "Value '[]' at 'shardLevelMetrics' failed to satisfy constraint: Member must not be empty",
+        ));
     }
     let mut metrics = BTreeSet::new();
     for name in names {

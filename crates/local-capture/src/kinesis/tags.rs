@@ -90,8 +90,7 @@ pub(super) fn list_for_stream(region: &Arc<Region>, request: ListForStream) -> R
     let stream = Named::new(request.stream_name, request.stream_arn).find(region)?;
     let start = request.exclusive_start_tag_key.unwrap_or_default();
     let tags: Vec<_> = stream.settings.tags.iter().filter(|(key, _)| **key > start).collect();
-    let page: Vec<Value> =
-        tags.iter().take(limit).map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+    let page: Vec<Value> = tags.iter().take(limit).map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(answer(&json!({"Tags": page, "HasMoreTags": tags.len() > limit})))
 }
 

@@ -38,6 +38,7 @@ impl World {
 
     pub fn pipeline(&self) -> Pipeline {
         Pipeline {
+            order: None,
             source: Box::new(self.source.clone()),
             sql: None,
             sink: Box::new(self.table.sink(self.mode)),

@@ -102,7 +102,9 @@ impl Writer {
                 }
                 draft.catalog.drained = deliver.drained;
                 Some(Box::new(move |outcome| {
-                    let _ = deliver.answer.send(outcome.as_ref().map_or_else(|_| Err(KinesisLogError::Closed), |()| Ok(())));
+                    let _ = deliver
+                        .answer
+                        .send(outcome.as_ref().map_or_else(|_| Err(KinesisLogError::Closed), |()| Ok(())));
                 }))
             }
             Job::Edit(change) => {
