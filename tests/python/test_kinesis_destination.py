@@ -58,7 +58,7 @@ class TestRecords:
         assert enabled["DestinationStatus"] == "ENABLING"
         assert state(dynamodb, pair["TableName"]) == [("ACTIVE", "MICROSECOND")]
         table = pair["TableName"]
-        item = {"id": {"S": "a"}, "tags": {"SS": ["x", "y"]}, "deep": {"M": {"n": {"N": "1.50"}}}}
+        item = {"id": {"S": "a"}, "tags": {"SS": ["x", "y"]}, "deep": {"M": {"n": {"N": "1.5"}}}}
         before_us = time.time() * 1e6
         dynamodb.put_item(TableName=table, Item=item)
         dynamodb.put_item(TableName=table, Item=item)

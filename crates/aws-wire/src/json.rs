@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
 
-use crate::{AwsError, JsonService, JsonVersion};
+use crate::{AwsError, Body, EventStream, JsonService, JsonVersion, event_stream};
 
 const X_AMZ_CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 
@@ -56,6 +56,10 @@ impl JsonShape {
         members.insert("__type".into(), Value::String(kind));
         members.entry(message_member(&error.code)).or_insert_with(|| Value::String(error.message.clone()));
         self.response(error.status, Value::Object(members).to_string().into())
+    }
+
+    pub(crate) fn events(&self, events: EventStream) -> Response<Body> {
+        event_stream::response(events, self.content_type)
     }
 
     fn response(&self, status: StatusCode, body: Bytes) -> Response<Bytes> {

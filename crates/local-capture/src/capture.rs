@@ -141,7 +141,10 @@ impl Capture {
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {
+                    self.regions.closing().cancel();
+                    return;
+                }
                 _ = drain.tick() => self.drain(&mut failing).await,
                 _ = sweep.tick() => self.sweep_expired_items().await,
                 _ = trim.tick() => self.trim_kinesis(&shutdown).await,

@@ -1,7 +1,8 @@
 //! The `Kinesis_20131202` service: Kinesis Data Streams on a durable log.
 //!
 //! [`stream`] is a stream with its shards as a value, [`log`] keeps streams and records. Operations stand in files of
-//! their own or by theme: [`streams`] makes and shows streams, [`put_records`] and [`get_records`] move data,
+//! their own or by theme: [`streams`] makes and shows streams, [`put_records`], [`get_records`] and
+//! [`subscribe_to_shard`] move data,
 //! [`reshard`], [`settings`], [`tags`], [`policies`] and [`consumers`] change streams. [`destination`] is how changes of
 //! DynamoDB tables come into them.
 
@@ -18,12 +19,13 @@ mod reshard;
 mod settings;
 pub(crate) mod stream;
 mod streams;
+mod subscribe_to_shard;
 mod tags;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_wire::{AwsError, Caller, JsonService, JsonVersion};
+use aws_wire::{AwsError, Caller, EventStream, JsonService, JsonVersion};
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde::Deserialize;
@@ -34,6 +36,7 @@ use crate::regions::Regions;
 pub(crate) use error::internal_failure;
 use error::{invalid_argument, parse, stream_not_found, unknown_operation};
 use stream::Stream;
+pub(crate) use subscribe_to_shard::Subscriptions;
 
 pub(crate) struct Kinesis {
     regions: Arc<Regions>,
@@ -95,6 +98,14 @@ impl JsonService for Kinesis {
             "ListStreamConsumers" => consumers::list(region, parse(&body)?),
             _ => Err(unknown_operation(operation)),
         }
+    }
+
+    async fn subscribe(&self, caller: &Caller, operation: &str, body: &Bytes) -> Result<Option<EventStream>, AwsError> {
+        if operation != "SubscribeToShard" {
+            return Ok(None);
+        }
+        let region = self.regions.of(caller).await?;
+        subscribe_to_shard::call(&region, parse(body)?, self.regions.closing()).await.map(Some)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::RwLock;
 
 use crate::change_record::Change;
 use crate::engine::{Engine, EngineThreads};
+use crate::kinesis::Subscriptions;
 use crate::kinesis::destination::{Destination, DestinationStatus, Faults, record_of};
 use crate::kinesis::log::{KinesisLog, KinesisLogError};
 use crate::outbox::Outbox;
@@ -27,6 +28,7 @@ pub(crate) struct Region {
     pub(crate) ambient: Ambient,
     pub(crate) log: ShardLog,
     pub(crate) kinesis: KinesisLog,
+    pub(crate) subscriptions: Subscriptions,
     engine: Arc<Engine>,
     outbox: Mutex<Outbox>,
     faults: Mutex<Faults>,
@@ -78,6 +80,7 @@ impl Region {
         let faults = Faults::new(options.kinesis_faults);
         let region = Self {
             kinesis,
+            subscriptions: Subscriptions::default(),
             account: account.to_owned(),
             name: name.to_owned(),
             options,

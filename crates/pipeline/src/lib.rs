@@ -40,7 +40,7 @@ pub use discover::{SourceTable, find_keys, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use intake::Intake;
-pub use order::{Order, OrderOptions, StreamAt};
+pub use order::{FindStream, Order, OrderOptions, StreamAt};
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};

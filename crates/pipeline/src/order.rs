@@ -33,9 +33,12 @@ pub struct OrderOptions {
     /// Whether the source gives each change once and in order: then only a handover needs a memory.
     pub source_is_ordered: bool,
     /// How to read a stream again, by the incarnation in a checkpoint.
-    pub streams: Arc<dyn Fn(&str) -> Option<StreamAt> + Send + Sync>,
+    pub streams: FindStream,
     pub ambient: Ambient,
 }
+
+/// Finds a stream by the name that a checkpoint has for it.
+pub type FindStream = Arc<dyn Fn(&str) -> Option<StreamAt> + Send + Sync>;
 
 /// A stream that can be asked for its records.
 pub struct StreamAt {

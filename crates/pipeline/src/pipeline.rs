@@ -1,10 +1,11 @@
 //! The loop that everything else serves: poll, decode, transform, commit.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ambient::Ambient;
 use arrow::datatypes::SchemaRef;
+use lake::RowChanges;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -25,6 +26,10 @@ use crate::transform::transform;
 /// How often an idle pipeline looks after its checkpoint in the table: well within the hour that S3 Tables keeps a
 /// snapshot at the least.
 const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
+
+/// How old the moment may be up to which the table says it is complete: well within the day that a stream keeps records
+/// at the least, as a reader that comes back later goes on from there.
+const STALE_MS: i64 = 6 * 3_600_000;
 
 /// A change stream kept applied to one table.
 pub struct Pipeline {
@@ -58,7 +63,7 @@ impl Pipeline {
                 biased;
                 () = shutdown.cancelled() => break,
                 () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
-                _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch.from, &mut intake).await?,
+                _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, &mut intake, &mut batch).await?;
@@ -84,6 +89,9 @@ impl Pipeline {
             }
             _ => checkpoint.clone(),
         };
+        if let Some(complete_up_to_ms) = complete_up_to_ms {
+            self.source.set_complete_up_to(complete_up_to_ms);
+        }
         self.source.resume(&to).await?;
         to.incarnation = self.source.incarnation().to_owned();
         if let Some(order) = &mut self.order {
@@ -160,8 +168,7 @@ impl Pipeline {
     /// Forgets the stream before, once this one is read so far that nothing comes twice any more.
     fn end_handover(&mut self, batch: &mut Batch) {
         let Some(until_ms) = batch.to.handover().map(|handover| handover.until_ms) else { return };
-        let complete = batch.complete_up_to.and_then(|moment| moment.duration_since(std::time::UNIX_EPOCH).ok());
-        if complete.is_some_and(|since| since.as_millis() as i64 >= until_ms) {
+        if batch.complete_up_to.and_then(since_epoch_ms).is_some_and(|complete_ms| complete_ms >= until_ms) {
             batch.to.end_handover();
             if let Some(order) = &mut self.order {
                 order.end_handover();
@@ -169,10 +176,15 @@ impl Pipeline {
         }
     }
 
-    /// Looks after the checkpoint `at` in the table. There is nothing to commit.
-    async fn look_after(&mut self, at: &Checkpoint, intake: &mut Intake) -> Result<()> {
+    /// Looks after the checkpoint in the table. There is nothing to commit, but now and then that all is still there.
+    async fn look_after(&mut self, batch: &Batch, intake: &mut Intake) -> Result<()> {
         let schema = self.sink.shape().schema.clone();
-        self.sink.heartbeat(at).await?;
+        let complete_ms = batch.complete_up_to.and_then(since_epoch_ms);
+        let is_stale = complete_ms.zip(self.sink.complete_up_to_ms()).is_some_and(|(now, told)| now - told > STALE_MS);
+        match is_stale {
+            true => self.sink.commit(RowChanges::default(), &batch.from, &batch.from, batch.complete_up_to).await?,
+            false => self.sink.heartbeat(&batch.from).await?,
+        }
         self.follow_columns(&schema, intake)
     }
 
@@ -184,6 +196,10 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+fn since_epoch_ms(moment: SystemTime) -> Option<i64> {
+    moment.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as i64)
 }
 
 /// Whether a table that was filled from one kind of stream is to be filled from the other. Both have all changes; another

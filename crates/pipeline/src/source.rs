@@ -54,6 +54,9 @@ pub trait Source: Send {
     /// checkpoint belongs to another incarnation of the source.
     async fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()>;
 
+    /// Tells the source, before `resume`, up to when the table has everything, in milliseconds since the Unix epoch.
+    fn set_complete_up_to(&mut self, _complete_up_to_ms: i64) {}
+
     /// The stream's own name for this life of it; known after `resume`.
     fn incarnation(&self) -> &str;
 

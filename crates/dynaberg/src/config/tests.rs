@@ -59,7 +59,11 @@ fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
     check_refused(&with("sort = [\"region\"]"), &["sort is not supported"]);
     check_refused(&with("[transform]\nlambda = \"f\""), &["lambda is not supported"]);
     check_refused(&with("[dead_letters]\nqueue = \"letters\""), &["dead-letter queue"]);
-    check_refused(&MINIMAL.replace("[target]", "stream = \"kinesis\"\n[target]"), &["kinesis", "orders.toml:3"]);
+    check_refused(
+        &MINIMAL.replace("[target]", "stream = \"kafka\"\n[target]"),
+        &["stream = \"kinesis\"", "orders.toml:3"],
+    );
+    check_refused(&MINIMAL.replace("[target]", "kinesis_stream = \"s\"\n[target]"), &["kinesis", "orders.toml:3"]);
     check_refused(&MINIMAL.replace("[target]", "backfill = \"scan\"\n[target]"), &["backfill"]);
 }
 

@@ -84,6 +84,14 @@ impl Resource {
     }
 }
 
+/// The stream and the name of a consumer's ARN.
+pub(super) fn find_consumer(region: &Region, arn: &str) -> Result<(Arc<Stream>, String), AwsError> {
+    match Resource::find(region, arn)? {
+        Resource::Consumer(stream, name) => Ok((stream, name)),
+        Resource::Stream(_) => Err(invalid_argument(format!("Invalid ConsumerARN: {arn}"))),
+    }
+}
+
 /// The consumer that `name:creation time` names, the last part of its ARN.
 fn consumer_of_arn(stream: &Stream, text: &str) -> Option<String> {
     let (name, created) = text.split_once(':')?;
@@ -134,10 +142,7 @@ pub(super) struct OfConsumer {
 impl OfConsumer {
     fn find(&self, region: &Region) -> Result<(Arc<Stream>, String), AwsError> {
         match (&self.consumer_arn, &self.stream_arn, &self.consumer_name) {
-            (Some(arn), None, None) => match Resource::find(region, arn)? {
-                Resource::Consumer(stream, name) => Ok((stream, name)),
-                Resource::Stream(_) => Err(invalid_argument(format!("Invalid ConsumerARN: {arn}"))),
-            },
+            (Some(arn), None, None) => find_consumer(region, arn),
             (None, Some(arn), Some(name)) => {
                 let stream = Named::new(None, Some(arn.clone())).find(region)?;
                 match stream.consumers.contains_key(name) {

@@ -132,13 +132,13 @@ fn render(answer: &Answer<'_>) -> Bytes {
     Bytes::from(json)
 }
 
-fn page_bytes(page: &Page) -> usize {
+pub(super) fn page_bytes(page: &Page) -> usize {
     let of_record = |value: &[u8]| value.len().div_ceil(3) * 4 + RECORD_FRAME_BYTES;
     page.records.iter().map(|record| of_record(&record.value)).sum::<usize>() + 512
 }
 
 /// The records' JSON, parted by commas.
-fn render_records(stream: &Stream, page: &Page, json: &mut Vec<u8>) {
+pub(super) fn render_records(stream: &Stream, page: &Page, json: &mut Vec<u8>) {
     let encryption = if stream.settings.encryption_key.is_some() { ",\"EncryptionType\":\"KMS\"" } else { "" };
     for (at, record) in page.records.iter().enumerate() {
         if at > 0 {
@@ -163,7 +163,7 @@ fn render_records(stream: &Stream, page: &Page, json: &mut Vec<u8>) {
 }
 
 /// The children of a closed shard, for those who have read it to its end.
-fn child_shards(stream: &Stream, shard: &Shard) -> Value {
+pub(super) fn child_shards(stream: &Stream, shard: &Shard) -> Value {
     let describe = |child: &Shard| {
         let parents = [child.parent, child.adjacent_parent].into_iter().flatten().map(shard_id);
         json!({

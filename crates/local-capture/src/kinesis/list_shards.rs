@@ -107,8 +107,10 @@ fn continued(region: &Region, request: &Request, token: &str, now_ms: i64) -> Re
     Ok((stream, Some(token.after), token.filter))
 }
 
+type IsWanted = Box<dyn Fn(&Shard) -> bool>;
+
 /// Which shards a filter lets through.
-fn wanted(stream: &Stream, filter: Option<&ShardFilter>, now_ms: i64) -> Result<Box<dyn Fn(&Shard) -> bool>, AwsError> {
+fn wanted(stream: &Stream, filter: Option<&ShardFilter>, now_ms: i64) -> Result<IsWanted, AwsError> {
     let horizon_ms = (now_ms - stream.retention_ms()).max(stream.created_ms);
     let is_within = |shard: &Shard, at_ms: i64| shard.closed.is_none_or(|closed| closed.at_ms >= at_ms);
     let Some(filter) = filter else { return Ok(Box::new(move |shard| is_within(shard, horizon_ms))) };

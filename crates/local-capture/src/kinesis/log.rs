@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_wire::AwsError;
 use fjall::Slice;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::kinesis::stream::{Shard, Stream};
 use crate::kinesis::{internal_failure, sequence_of_time};
@@ -43,6 +43,8 @@ struct Shared {
     /// Nothing while the store cannot be opened again after a failed write.
     store: RwLock<Option<Store>>,
     catalog: RwLock<Arc<Catalog>>,
+    /// Counts batches, for those who wait for the next one.
+    published: watch::Sender<u64>,
 }
 
 /// Where a record was put.
@@ -92,7 +94,8 @@ impl KinesisLog {
     pub(crate) fn open(folder: &Path, ambient: ambient::Ambient, throttles: bool) -> Result<Self, KinesisLogError> {
         let store = Store::open(folder)?;
         let catalog = RwLock::new(Arc::new(store.catalog()?));
-        let shared = Arc::new(Shared { folder: folder.to_owned(), store: RwLock::new(Some(store)), catalog });
+        let store = RwLock::new(Some(store));
+        let shared = Arc::new(Shared { folder: folder.to_owned(), store, catalog, published: watch::Sender::new(0) });
         let (jobs, waiting) = mpsc::channel(WAITING_JOBS_MAX);
         let writer = Writer::new(shared.clone(), ambient, throttles);
         let thread = std::thread::Builder::new().name("kinesis-log".to_owned()).spawn(move || writer.run(waiting))?;
@@ -102,6 +105,11 @@ impl KinesisLog {
     /// The streams as of the last durable batch.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.shared.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes whenever the catalog does.
+    pub(super) fn published(&self) -> watch::Receiver<u64> {
+        self.shared.published.subscribe()
     }
 
     /// Puts records, each on its own; what is put is durable when this returns.
@@ -218,6 +226,7 @@ impl Drop for KinesisLog {
 impl Shared {
     fn publish(&self, catalog: Catalog) {
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        self.published.send_modify(|batches| *batches += 1);
     }
 
     fn store(&self) -> RwLockReadGuard<'_, Option<Store>> {

@@ -24,6 +24,7 @@ const PAGES_HELD_MAX: usize = 4;
 pub struct KinesisStream {
     pub arn: String,
     pub created_ms: i64,
+    pub retention_hours: i32,
 }
 
 impl KinesisStream {
@@ -38,14 +39,21 @@ pub struct KinesisSource {
     asker: Asker,
     incarnation: String,
     start: StartPosition,
+    retention_ms: i64,
+    complete_up_to_ms: Option<i64>,
     reading: Option<Reading>,
 }
+
+/// How far clocks may differ, and records be late.
+const MARGIN_MS: i64 = 60_000;
 
 impl KinesisSource {
     pub fn new(api: Arc<dyn StreamApi>, stream: &KinesisStream, start: StartPosition, ambient: Ambient) -> Self {
         let pages = Arc::new(Semaphore::new(PAGES_HELD_MAX));
         let asker = Asker { api, stream: stream.arn.as_str().into(), ambient, pages };
-        Self { asker, incarnation: stream.incarnation(), start, reading: None }
+        let retention_ms = i64::from(stream.retention_hours) * 3_600_000;
+        let incarnation = stream.incarnation();
+        Self { asker, incarnation, start, retention_ms, complete_up_to_ms: None, reading: None }
     }
 }
 
@@ -62,9 +70,20 @@ impl Source for KinesisSource {
                 ),
             ));
         }
-        let tree = ShardTree::resume(checkpoint, self.start);
+        let mut tree = ShardTree::resume(checkpoint, self.start);
+        // The last record of a quiet shard expires, though nothing is lost: the table says so itself.
+        let horizon_ms = self.asker.ambient.now_ms() - self.retention_ms;
+        if let Some(from_ms) = self.complete_up_to_ms.map(|complete_ms| complete_ms - MARGIN_MS)
+            && from_ms > horizon_ms + MARGIN_MS
+        {
+            tree.go_on_at(from_ms);
+        }
         self.reading = Some(Reading::begin(self.asker.clone(), tree));
         Ok(())
+    }
+
+    fn set_complete_up_to(&mut self, complete_up_to_ms: i64) {
+        self.complete_up_to_ms = Some(complete_up_to_ms);
     }
 
     fn incarnation(&self) -> &str {
@@ -111,9 +130,11 @@ pub async fn find_kinesis_stream(config: &SdkConfig, table: &str, named: Option<
     };
     let output = aws_sdk_kinesis::Client::new(config).describe_stream_summary().stream_arn(arn).send().await;
     let summary = output.map_err(|error| describe_error(error, table))?.stream_description_summary;
-    let created = summary.and_then(|summary| summary.stream_creation_timestamp().to_millis().ok());
-    let created_ms = created.ok_or_else(|| {
+    let of_summary = summary.and_then(|summary| {
+        let created_ms = summary.stream_creation_timestamp().to_millis().ok()?;
+        Some(KinesisStream { arn: arn.to_owned(), created_ms, retention_hours: summary.retention_period_hours() })
+    });
+    of_summary.ok_or_else(|| {
         Error::new(ErrorKind::Unexpected, format!("describe stream {arn}: an answer without its creation time"))
-    })?;
-    Ok(KinesisStream { arn: arn.to_owned(), created_ms })
+    })
 }

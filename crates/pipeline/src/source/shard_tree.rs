@@ -98,6 +98,16 @@ impl ShardTree {
         Self { is_first: shards.is_empty(), shards, start, is_listed: false, missing: BTreeSet::new() }
     }
 
+    /// Goes on at a moment before which everything was read, instead of behind the last record: that may have expired.
+    /// What was read before is recognised by its number.
+    pub fn go_on_at(&mut self, from_ms: i64) {
+        for shard in self.shards.values_mut() {
+            if let Progress::Reading(start @ Start::After(_)) = &mut shard.progress {
+                *start = Start::AtTimestamp(from_ms);
+            }
+        }
+    }
+
     /// The shards being read.
     pub fn reading(&self) -> impl Iterator<Item = &ShardId> {
         self.shards.iter().filter(|(_, shard)| matches!(shard.progress, Progress::Reading(_))).map(|(id, _)| id)
