@@ -2,12 +2,16 @@
 //!
 //! A checkpoint is stored in the table it describes and moves in the same snapshot as the rows.
 
+mod handover;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Position, SequenceNumber, ShardId};
 use crate::error::{Error, ErrorKind, Result};
+
+pub use handover::Handover;
 
 /// The last durable position of every shard we have read from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,18 +24,6 @@ pub struct Checkpoint {
     /// From where on shards that have no position are read, in milliseconds since the Unix epoch.
     read_from_ms: Option<i64>,
     handover: Option<Handover>,
-}
-
-/// The stream that was read before this one. What both of them hold is recognised while the handover lasts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handover {
-    pub incarnation: String,
-    /// Its positions, as in a checkpoint: what it has given up to them is in the table.
-    pub shards: BTreeMap<String, String>,
-    /// Everything written to the source before this moment is in the table, in milliseconds since the Unix epoch.
-    pub from_ms: i64,
-    /// It ends when the new stream is read up to this moment.
-    pub until_ms: i64,
 }
 
 /// The transform that rows come by, and from where on.
@@ -95,39 +87,6 @@ impl Checkpoint {
     /// From where on shards that have no position are read.
     pub fn read_from_ms(&self) -> Option<i64> {
         self.read_from_ms
-    }
-
-    pub fn handover(&self) -> Option<&Handover> {
-        self.handover.as_ref()
-    }
-
-    /// Goes over to another stream with the same changes. `complete_up_to_ms` is up to when the table has all of them.
-    /// A stream that was read before is read on from where it was left.
-    pub fn hand_over(&self, incarnation: &str, now_ms: i64, complete_up_to_ms: Option<i64>) -> Self {
-        let from_ms = match &self.handover {
-            Some(last) => last.from_ms,
-            None => complete_up_to_ms.map_or(0, |complete_ms| (complete_ms - HANDOVER_MARGIN_MS).max(0)),
-        };
-        let back = self.handover.as_ref().filter(|last| last.incarnation == incarnation);
-        let shards = back.and_then(|last| read_positions(&last.shards)).unwrap_or_default();
-        Self {
-            incarnation: incarnation.to_owned(),
-            shards,
-            gaps: self.gaps.clone(),
-            transform: self.transform.clone(),
-            read_from_ms: Some(from_ms),
-            handover: Some(Handover {
-                incarnation: self.incarnation.clone(),
-                shards: self.positions(),
-                from_ms,
-                until_ms: now_ms + HANDOVER_LASTS_MS,
-            }),
-        }
-    }
-
-    /// Forgets the stream that was read before.
-    pub fn end_handover(&mut self) {
-        self.handover = None;
     }
 
     /// Goes back to a moment: everything that arrived since is read again.
@@ -223,12 +182,6 @@ pub(crate) fn read_positions(positions: &BTreeMap<String, String>) -> Option<BTr
     };
     positions.iter().map(read).collect()
 }
-
-/// How much of what the table has already is read again from the new stream: clocks differ, and changes take their time
-/// on the way.
-const HANDOVER_MARGIN_MS: i64 = 60_000;
-/// For how long changes may still come that the table has from the stream before.
-const HANDOVER_LASTS_MS: i64 = 300_000;
 
 /// Before every sequence number.
 const BEGUN: &str = "0";

@@ -71,8 +71,8 @@ struct Version {
 #[derive(Default)]
 struct Foreign {
     from_us: i64,
-    /// How often each change was seen: two changes can be alike.
-    changes: HashMap<u128, u32>,
+    /// When each change was made, in whole seconds: two changes can be alike.
+    changes: HashMap<u128, Vec<i64>>,
     /// When the last change of each item was made, in whole seconds: streams differ in what they tell.
     newest_s: HashMap<u128, i64>,
 }
@@ -183,26 +183,37 @@ impl Origin {
     }
 }
 
+/// How far two streams may differ in when they say that a change was made.
+const SAME_CHANGE_S: u64 = 5;
+
 impl Foreign {
     fn add(&mut self, origin: &Origin) {
-        if origin.created_us.div_euclid(1_000_000) < self.from_us.div_euclid(1_000_000) {
+        let created_s = seconds(origin.created_us);
+        if created_s < seconds(self.from_us) {
             return;
         }
-        *self.changes.entry(origin.content).or_default() += 1;
+        self.changes.entry(origin.content).or_default().push(created_s);
         let newest_s = self.newest_s.entry(origin.key).or_insert(i64::MIN);
-        *newest_s = (*newest_s).max(origin.created_us.div_euclid(1_000_000));
+        *newest_s = (*newest_s).max(created_s);
     }
 
     /// Whether the table has this change already.
     fn covers(&mut self, origin: &Origin, mode: Mode) -> bool {
-        if let Some(count) = self.changes.get_mut(&origin.content).filter(|count| **count > 0) {
-            *count -= 1;
-            return true;
+        let created_s = seconds(origin.created_us);
+        if let Some(alike) = self.changes.get_mut(&origin.content) {
+            let same = alike.iter().position(|other_s| other_s.abs_diff(created_s) <= SAME_CHANGE_S);
+            if let Some(same) = same {
+                alike.remove(same);
+                return true;
+            }
         }
-        let created_s = origin.created_us.div_euclid(1_000_000);
         let is_older = self.newest_s.get(&origin.key).is_some_and(|newest_s| created_s < *newest_s);
         origin.created_us < self.from_us || (mode == Mode::Mirror && is_older)
     }
+}
+
+fn seconds(micros: i64) -> i64 {
+    micros.div_euclid(1_000_000)
 }
 
 #[cfg(test)]

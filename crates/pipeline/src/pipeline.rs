@@ -82,14 +82,12 @@ impl Pipeline {
     async fn resume(&mut self) -> Result<(Checkpoint, Checkpoint)> {
         let checkpoint = self.sink.take_over().await?;
         let complete_up_to_ms = self.sink.complete_up_to_ms();
-        let mut to = match is_switched(&checkpoint.incarnation, self.source.incarnation()) {
-            true if self.order.is_some() => {
-                info!(from = checkpoint.incarnation, to = self.source.incarnation(), "going over to another stream");
-                checkpoint.hand_over(self.source.incarnation(), self.ambient.now_ms(), complete_up_to_ms)
-            }
-            _ => checkpoint.clone(),
+        let mut to = match self.order {
+            Some(_) => checkpoint.followed_by(self.source.incarnation(), self.ambient.now_ms(), complete_up_to_ms),
+            None => checkpoint.clone(),
         };
-        if let Some(complete_up_to_ms) = complete_up_to_ms {
+        // While one stream takes over from another, each of its records is looked at.
+        if let Some(complete_up_to_ms) = complete_up_to_ms.filter(|_| to.handover().is_none()) {
             self.source.set_complete_up_to(complete_up_to_ms);
         }
         self.source.resume(&to).await?;
@@ -200,12 +198,4 @@ impl Pipeline {
 
 fn since_epoch_ms(moment: SystemTime) -> Option<i64> {
     moment.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as i64)
-}
-
-/// Whether a table that was filled from one kind of stream is to be filled from the other. Both have all changes; another
-/// stream of the same kind may have begun later.
-fn is_switched(before: &str, now: &str) -> bool {
-    let is_kinesis = |incarnation: &str| incarnation.starts_with("arn:") && incarnation.contains(":kinesis:");
-    let is_dynamodb = |incarnation: &str| incarnation.starts_with("arn:") && incarnation.contains(":dynamodb:");
-    (is_kinesis(before) && is_dynamodb(now)) || (is_dynamodb(before) && is_kinesis(now))
 }

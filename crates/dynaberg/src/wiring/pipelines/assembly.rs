@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
 use iceberg::table::Table;
@@ -121,7 +122,10 @@ impl Assembly {
                 if checkpoint.incarnation.is_empty() { "no stream yet" } else { &checkpoint.incarnation }
             ));
         }
-        sink.commit(lake::RowChanges::default(), &checkpoint, &checkpoint.rewind(to_ms), None).await
+        // What came since then is no longer promised to be in the table: it steps back while it is read again.
+        let complete_up_to = UNIX_EPOCH + Duration::from_millis(to_ms.max(0).unsigned_abs());
+        let rewound = checkpoint.rewind(to_ms);
+        sink.commit(lake::RowChanges::default(), &checkpoint, &rewound, Some(complete_up_to)).await
     }
 
     /// Makes the target where it is not there yet, and the transform for it. `sample` is waited for only where its items
