@@ -10,8 +10,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
-pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
-pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, RunArgs, StatusArgs, WaitArgs};
+pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs};
+pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
 use crate::config::parse_duration;
@@ -38,6 +38,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Feed files of stream records through a pipeline.
     Replay(ReplayArgs),
+    /// Let a pipeline read its Kinesis stream again from a moment on.
+    Rewind(RewindArgs),
     /// Query the lake.
     Sql(SqlArgs),
     /// Show the tables of the lake: rows, files, deletes, snapshots.

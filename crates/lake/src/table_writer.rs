@@ -90,6 +90,12 @@ impl TableWriter {
         Ok(checkpoint)
     }
 
+    /// Up to when the table has everything that was written to its source, as the last commit says; `None` before the
+    /// takeover.
+    pub fn complete_up_to_ms(&self) -> Option<i64> {
+        self.standing.as_ref()?.complete_up_to_ms
+    }
+
     /// The table's current schema as Arrow, with `PARQUET:field_id` in each field's metadata and the column's doc
     /// under the metadata key `doc`.
     pub fn schema(&self) -> SchemaRef {
