@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use iceberg::spec::{Datum, ManifestEntryRef, PrimitiveLiteral};
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::arrow::async_reader::ParquetObjectReader;
+use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use parquet::file::metadata::RowGroupMetaData;
 use roaring::RoaringBitmap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::LakeTable;
-use crate::scan::location::Location;
 use crate::scan::snapshot_files::CONCURRENT_READS;
 
 /// Reserved field id of `file_path` in position-delete files.
@@ -110,10 +109,11 @@ impl LakeTable {
             let message = format!("read the position deletes in {}", delete.file_path());
             Error::new(ErrorKind::Unexpected, message).with_source(error)
         };
-        let location = Location::parse(delete.file_path())?;
-        let store = (self.open_store)(delete.file_path())?;
-        let reader = ParquetObjectReader::new(store, location.path).with_file_size(delete.file_size_in_bytes());
-        let rows = read(reader).await.map_err(failed)?;
+        let (store, key) = self.locate(delete.file_path())?;
+        let bytes = async { store.get(&key).await?.bytes().await };
+        // All of it is needed, so one request is enough.
+        let bytes = bytes.await.map_err(|error| failed(error.into()))?;
+        let rows = read(bytes).map_err(failed)?;
         let loaded = Arc::new(DeleteFile { rows });
         self.cache.deletes.put(delete.file_path(), loaded.clone(), delete.record_count().max(1) as usize);
         Ok(loaded)
@@ -122,10 +122,10 @@ impl LakeTable {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn read(reader: ParquetObjectReader) -> Result<HashMap<String, Box<[u32]>>, BoxError> {
-    let mut batches = ParquetRecordBatchStreamBuilder::new(reader).await?.build()?;
+fn read(file: Bytes) -> Result<HashMap<String, Box<[u32]>>, BoxError> {
     let mut rows: HashMap<String, Vec<u32>> = HashMap::new();
-    while let Some(batch) = batches.try_next().await? {
+    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+        let batch = batch?;
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("it has no column {name}"));
         let paths = arrow::compute::cast(column("file_path")?, &arrow::datatypes::DataType::Utf8)?;
         let paths: &StringArray = paths.as_string();

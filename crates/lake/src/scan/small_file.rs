@@ -99,8 +99,7 @@ impl FoundColumns {
             let index = table.index_of(field.name())?;
             exprs.push(adapter.rewrite(Arc::new(Column::new(field.name(), index)))?);
         }
-        let mut roots: Vec<usize> =
-            exprs.iter().flat_map(|expr| collect_columns(expr)).map(|column| column.index()).collect();
+        let mut roots: Vec<usize> = exprs.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         roots.sort_unstable();
         roots.dedup();
         let read: Arc<Schema> = Arc::new(file.project(&roots)?);

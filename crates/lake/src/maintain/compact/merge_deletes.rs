@@ -91,27 +91,25 @@ impl Change for DeleteMerge<'_> {
 
 /// The rows of live data files that the delete files delete.
 async fn deleted_by(now: &Listing, deletes: &[ListedFile]) -> Result<Vec<DeletedRows>> {
-    let mut rows: HashMap<String, Vec<(i64, Box<[u32]>)>> = HashMap::new();
+    let live: HashMap<String, ListedFile> = now.data().map(|file| (file.path().to_owned(), file)).collect();
+    let mut deleted: HashMap<String, DeletedRows> = HashMap::new();
     for delete in deletes {
         let sequence_number = delete.sequence_number()?;
         for (path, positions) in &now.lake.delete_file(&delete.entry).await?.rows {
-            rows.entry(path.clone()).or_default().push((sequence_number, positions.clone()));
+            let Some(file) = live.get(path) else { continue };
+            // A delete does not reach data that was written after it.
+            if sequence_number < file.sequence_number()? {
+                continue;
+            }
+            let (spec_id, partition) = file.partition();
+            let of_file = deleted.entry(path.clone()).or_insert_with(|| DeletedRows {
+                data_file_path: path.clone(),
+                spec_id,
+                partition: partition.clone(),
+                positions: Vec::new(),
+            });
+            of_file.positions.extend(positions.iter().copied().map(u64::from));
         }
     }
-    let mut deleted = Vec::new();
-    for file in now.data() {
-        let Some(named) = rows.remove(file.path()) else { continue };
-        // A delete does not reach data that was written after it.
-        let written = file.sequence_number()?;
-        let reaching = named.into_iter().filter(|(sequence_number, _)| *sequence_number >= written);
-        let positions = reaching.flat_map(|(_, positions)| positions).map(u64::from).collect();
-        let (spec_id, partition) = file.partition();
-        deleted.push(DeletedRows {
-            data_file_path: file.path().to_owned(),
-            spec_id,
-            partition: partition.clone(),
-            positions,
-        });
-    }
-    Ok(deleted)
+    Ok(deleted.into_values().collect())
 }
