@@ -1,7 +1,7 @@
 """Dead letters that come back: held, looked at, tried, redriven. No item ever goes back to an older state.
 
-DYNABERG_DLQ_GOOD and DYNABERG_DLQ_POISON are how many records of each kind there are (1,000 and 80 unless given), DYNABERG_SEED
-the seed.
+DYNABERG_DLQ_GOOD and DYNABERG_DLQ_POISON are how many good and bad records there are (1,000 and 80 unless given),
+DYNABERG_SEED the seed.
 """
 
 import json
@@ -133,7 +133,8 @@ class Shop:
         table = pyiceberg_catalog(self.running, WAREHOUSE.format("lake")).load_table("shop.orders")
         newest = {}
         for snapshot in sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number):
-            rows = table.scan(snapshot_id=snapshot.snapshot_id, selected_fields=("id", "version")).to_arrow().to_pylist()
+            scan = table.scan(snapshot_id=snapshot.snapshot_id, selected_fields=("id", "version"))
+            rows = scan.to_arrow().to_pylist()
             present = {row["id"]: row["version"] for row in rows}
             assert len(present) == len(rows), "two rows for one item"
             for id, version in present.items():
@@ -235,7 +236,8 @@ def test_a_redrive_never_puts_an_older_state_over_a_newer_one(shop):
     assert (answer["redriven"], answer["skipped"], answer["remaining"]) == (3, 5, 0)
     assert (forecast["would_fix"], forecast["would_skip"], forecast["would_remain"]) == (3, 5, 0)
     versions = {id: row["version"] for id, row in shop.rows().items()}
-    assert versions == {f"order-{id}": version for id, version in [(0, 1), (1, 3), (3, 3), (4, 3), (5, 2), (6, 2), (7, 2)]}
+    expected = {0: 1, 1: 3, 3: 3, 4: 3, 5: 2, 6: 2, 7: 2}
+    assert versions == {f"order-{id}": version for id, version in expected.items()}
     shop.check_history()
 
 
@@ -294,7 +296,8 @@ def test_poison_among_many_comes_back_as_predicted_through_a_kill(shop):
     assert forecast["would_fix"] + forecast["would_skip"] + forecast["would_remain"] == POISON
 
     redrive = [BINARY, "dlq", "redrive", shop.file, "--since", "24h"]
-    killed = subprocess.Popen(redrive, env=shop.running.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    killed = subprocess.Popen(redrive, env=shop.running.environment, **silent)
     time.sleep(rng.random() * 0.5)
     shop.restart(MENDED, kill=True)
     killed.wait(timeout=60)

@@ -57,7 +57,8 @@ def delete_until_killed(running, url, deleted):
     sqs = running.client("sqs")
     try:
         while True:
-            for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=3, VisibilityTimeout=5).get("Messages", []):
+            received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=3, VisibilityTimeout=5)
+            for message in received.get("Messages", []):
                 deleted.add((message["Body"], False))
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 deleted.add((message["Body"], True))

@@ -1,9 +1,9 @@
-//! Records that cannot become rows: kept whole, with the reason, before the checkpoint moves over them, and taken up again
-//! once they can.
+//! Records that cannot become rows: kept whole, with the reason, before the checkpoint moves over them, and taken up
+//! again once they can.
 //!
 //! Letters of a batch are staged in files under the id of its commit; the checkpoint that the commit stores names the
-//! files ([`Held`]), so that a letter is held only if its commit landed. A redrive is a commit, too: it takes letters up
-//! and releases them in one. The [`Guard`] sees to it that none of them puts an older state over a newer one.
+//! files ([`Held`]), so that a letter is held only if its commit landed. A redrive is a commit, too: it takes letters
+//! up and releases them in one. The [`Guard`] sees to it that none of them puts an older state over a newer one.
 
 mod desk;
 mod guard;
@@ -90,10 +90,10 @@ pub trait DeadLetterQueue: Send {
     /// Tells a queue, where there is one, of the letters of a file that is held now. It may be told twice.
     async fn announce(&mut self, path: &str) -> Result<()>;
 
-    /// Which items the letters of a file are of, line by line.
+    /// Which items the letters of a file are of, line by line; none where somebody deleted the file.
     async fn items(&mut self, path: &str) -> Result<Vec<LetterItem>>;
 
-    /// The letters of a file, line by line.
+    /// The letters of a file, line by line; none where somebody deleted the file, as the rules of a bucket may.
     async fn read(&mut self, path: &str) -> Result<Vec<HeldLetter>>;
 
     /// Deletes a file of which no letter is held any more. One that is gone already is fine.

@@ -40,8 +40,8 @@ impl Intake {
         }
     }
 
-    /// The hash of the key, in the mirror that rows go to, of each rejected record's item; `None` where the record does not
-    /// tell it. What was wrong with the other attributes does not matter.
+    /// The hash of the key, in the mirror that rows go to, of each rejected record's item; `None` where the record does
+    /// not tell it. What was wrong with the other attributes does not matter.
     pub(crate) fn keys_of(&mut self, table: &TableShape, letters: &[DeadLetter]) -> Vec<Option<u128>> {
         let removals: Vec<RawRecord> = letters.iter().filter_map(|letter| removal(&letter.record)).collect();
         let decoded = self.take(&removals);

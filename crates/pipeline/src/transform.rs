@@ -25,7 +25,8 @@ pub struct Transformed {
     pub upserted: usize,
     pub deleted: usize,
     pub superseded: usize,
-    /// Where the last change of each item is: which of the batch's [`Changes`], and which row of it. Empty in a changelog.
+    /// Where the last change of each item is: which of the batch's [`Changes`], and which row of it. Empty in a
+    /// changelog.
     pub(crate) last_of_item: LastOfItem,
     /// What a transform's filter held back. In a mirror the item's row is deleted, where it has one.
     pub filtered: usize,

@@ -88,6 +88,17 @@ async fn a_purge_lets_letters_go_and_deletes_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn letters_whose_file_somebody_deleted_harm_nobody_and_are_purged() {
+    let world = widened(vec![Put("a", LARGE + 1), Put("b", 2), Put("b", LARGE + 3)], 1).await;
+    world.table.delete_a_file_of_letters();
+    let counts = redrive(&world, None).await.unwrap();
+    assert_eq!((counts.redriven, counts.remaining, held(&world)), (1, 1, 1));
+    let selection = Selection { code: Some("DYN405".into()), ..Selection::default() };
+    let (answer, _) = tokio::join!(world.desk.ask(Action::Purge, selection), world.run());
+    assert_eq!((answer.unwrap().counts.purged, held(&world)), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changelog_has_every_letter_once() {
     let mut world = World::new(vec![Put("a", 1), Put("a", LARGE + 2), Put("a", 3), Put("a", LARGE + 4)]);
     (world.mode, world.is_narrow) = (Mode::Changelog, true);

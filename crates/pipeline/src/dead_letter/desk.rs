@@ -47,7 +47,8 @@ impl Default for Desk {
 }
 
 impl Desk {
-    /// Asks the pipeline and waits for what it did. `Transient` where it failed meanwhile: asking again goes on from there.
+    /// Asks the pipeline and waits for what it did. `Transient` where it failed meanwhile: asking again goes on from
+    /// there.
     pub async fn ask(&self, action: Action, selection: Selection) -> Result<Outcome> {
         let (answer, answered) = oneshot::channel();
         let gone =

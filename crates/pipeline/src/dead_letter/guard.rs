@@ -71,7 +71,8 @@ impl Guard {
         }
     }
 
-    /// Goes on to the state after a commit: what is held of the items that it `changed` is void, and `fresh` letters are held.
+    /// Goes on to the state after a commit: what is held of the items that it `changed` is void, and `fresh` letters
+    /// are held.
     pub fn follow(&mut self, changed: &[u128], fresh: Vec<(Option<u128>, Order, Place)>) {
         changed.iter().for_each(|item| drop(self.of_item.remove(item)));
         fresh.into_iter().for_each(|(item, order, place)| self.add(item, order, place));

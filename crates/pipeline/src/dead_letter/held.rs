@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::dead_letter::lines::Lines;
 use crate::dead_letter::{Place, StagedFile};
 
-/// Files of letters in the order of the commits that staged them. A file of which every letter was released is not in it.
+/// Files of letters in the order of the commits that staged them. A file of which every letter was released is not in
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Held {

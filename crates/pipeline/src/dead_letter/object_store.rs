@@ -9,7 +9,7 @@ use ambient::Ambient;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::dead_letter::letter_file::{read_items, read_lines, write_items, write_lines};
@@ -20,8 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 const LINES: &str = ".jsonl";
 const ITEMS: &str = ".items";
 
-/// One object per commit and code, `PREFIX/PIPELINE/CODE/yyyy/MM/dd/HH/COMMIT-ID.jsonl`, with `undated` for the hour of a
-/// record that does not tell it; beside it `_COMMIT-ID.items`.
+/// One object per commit and code, `PREFIX/PIPELINE/CODE/yyyy/MM/dd/HH/COMMIT-ID.jsonl`, with `undated` for the hour of
+/// a record that does not tell it; beside it `_COMMIT-ID.items`.
 pub struct ObjectStoreDeadLetters {
     store: Arc<dyn ObjectStore>,
     /// Of this pipeline.
@@ -32,8 +32,8 @@ pub struct ObjectStoreDeadLetters {
 }
 
 impl ObjectStoreDeadLetters {
-    /// Whether letters at `prefix` would lie among the files of a table at `location`, or the table among them. A sweep of
-    /// the table deletes what no snapshot names.
+    /// Whether letters at `prefix` would lie among the files of a table at `location`, or the table among them. A sweep
+    /// of the table deletes what no snapshot names.
     pub fn is_within(prefix: &str, location: &str) -> bool {
         let folder = |text: &str| format!("{}/", text.trim_end_matches('/'));
         folder(prefix).starts_with(&folder(location))
@@ -55,10 +55,15 @@ impl ObjectStoreDeadLetters {
         stored.map(drop).map_err(|error| store_error(error, "keep rejected records in", path))
     }
 
-    async fn get(&self, path: &str) -> Result<Bytes> {
+    /// `None` where the object is gone.
+    async fn get(&self, path: &str) -> Result<Option<Bytes>> {
         let path = self.object(path);
         let got = match self.store.get(&path).await {
-            Ok(object) => object.bytes().await,
+            Ok(object) => object.bytes().await.map(Some),
+            Err(::object_store::Error::NotFound { .. }) => {
+                warn!(%path, "held letters are gone");
+                Ok(None)
+            }
             Err(error) => Err(error),
         };
         got.map_err(|error| store_error(error, "read held letters of", &path))
@@ -97,7 +102,7 @@ impl DeadLetterQueue for ObjectStoreDeadLetters {
     }
 
     async fn items(&mut self, path: &str) -> Result<Vec<LetterItem>> {
-        let bytes = self.get(&items_beside(path)).await?;
+        let Some(bytes) = self.get(&items_beside(path)).await? else { return Ok(Vec::new()) };
         read_items(&bytes).ok_or_else(|| unreadable(&items_beside(path)))
     }
 
@@ -119,7 +124,8 @@ impl DeadLetterQueue for ObjectStoreDeadLetters {
 
 impl ObjectStoreDeadLetters {
     async fn read_letters(&self, path: &str) -> Result<Vec<HeldLetter>> {
-        read_lines(&self.get(path).await?).ok_or_else(|| unreadable(path))
+        let Some(bytes) = self.get(path).await? else { return Ok(Vec::new()) };
+        read_lines(&bytes).ok_or_else(|| unreadable(path))
     }
 }
 
@@ -209,6 +215,6 @@ mod tests {
         assert_eq!(letters.items(path).await.unwrap(), staged.each_ref().map(|letter| letter.item));
         letters.remove(path).await.unwrap();
         letters.remove(path).await.unwrap();
-        assert_eq!(letters.read(path).await.unwrap_err().kind(), ErrorKind::Misconfigured);
+        assert!(letters.read(path).await.unwrap().is_empty());
     }
 }

@@ -23,8 +23,8 @@ pub struct LetterQueue {
 }
 
 impl LetterQueue {
-    /// Finds the queue, given by its name or its URL. `Misconfigured` where it is not there. Its messages point to objects
-    /// of `bucket`.
+    /// Finds the queue, given by its name or its URL. `Misconfigured` where it is not there. Its messages point to
+    /// objects of `bucket`.
     pub async fn open(client: SqsClient, queue: &str, bucket: &str) -> Result<Self> {
         let name = queue.trim_end_matches('/').rsplit('/').next().unwrap_or(queue);
         let found = client.queue_url(name).await.map_err(|error| match error.kind() {

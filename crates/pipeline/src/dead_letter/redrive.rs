@@ -59,11 +59,13 @@ pub(crate) struct Letters {
     held: Held,
     next_file: usize,
     taken: u64,
+    /// Letters whose file somebody deleted. No moment of theirs is known, so they are selected by their code alone.
+    gone: Vec<Place>,
 }
 
 impl Letters {
     pub fn new(selection: Selection, held: Held) -> Self {
-        Self { selection, held, next_file: 0, taken: 0 }
+        Self { selection, held, next_file: 0, taken: 0, gone: Vec::new() }
     }
 
     /// The next letters in the order in which they were rejected; none at the end.
@@ -83,6 +85,8 @@ impl Letters {
                 }
                 let (read, items) = (letters.read(&file.path).await?, letters.items(&file.path).await?);
                 let path: Arc<str> = file.path.as_str().into();
+                let is_gone = |line: &u32| *line as usize >= read.len().min(items.len());
+                self.gone.extend(file.lines().filter(is_gone).map(|line| Place { path: path.clone(), line }));
                 for (line, (letter, item)) in (0..).zip(read.into_iter().zip(items)) {
                     if file.is_held(line) && self.selection.covers(&letter) {
                         let (is_superseded, place) = (file.is_superseded(line), Place { path: path.clone(), line });
@@ -98,6 +102,11 @@ impl Letters {
             chunk.extend(of_commit);
         }
         Ok(chunk)
+    }
+
+    /// The letters that there is nothing left of but that they are held.
+    pub fn gone(&self) -> &[Place] {
+        &self.gone
     }
 }
 
@@ -230,7 +239,7 @@ pub async fn preview(
     loop {
         let chunk = selected.next_chunk(letters).await?;
         if chunk.is_empty() {
-            preview.counts.remaining = settling.remaining();
+            preview.counts.remaining = settling.remaining() + selected.gone().len() as u64;
             preview.reasons = settling.reasons();
             return Ok(preview);
         }

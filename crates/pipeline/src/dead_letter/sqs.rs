@@ -1,4 +1,5 @@
-//! The few calls of Amazon SQS that a pipeline makes, signed and sent by ourselves: an SDK would cost a minute of every build.
+//! The few calls of Amazon SQS that a pipeline makes, signed and sent by ourselves: an SDK would cost a minute of every
+//! build.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
 

@@ -41,8 +41,8 @@ impl Pipeline {
         Ok((letters, files))
     }
 
-    /// Holds staged letters in the checkpoint `to`, and gives their places. Those whose item changed later in the same batch
-    /// are superseded at once.
+    /// Holds staged letters in the checkpoint `to`, and gives their places. Those whose item changed later in the same
+    /// batch are superseded at once.
     pub(super) fn hold(
         to: &mut Checkpoint,
         in_batch: &[InBatch],
@@ -90,7 +90,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Does what was asked for, chunk by chunk, each in a commit of its own. `batch` is empty, and so is the one it gives.
+    /// Does what was asked for, chunk by chunk, each in a commit of its own. `batch` is empty, and so is the one it
+    /// gives.
     pub(super) async fn serve(
         &mut self,
         request: Request,
@@ -111,7 +112,16 @@ impl Pipeline {
                 Action::Purge => self.purge(chunk, batch, intake, guard, &mut counts).await?,
             };
         }
-        counts.remaining = settling.remaining();
+        let gone = letters.gone();
+        match request.action {
+            Action::Redrive => counts.remaining = settling.remaining() + gone.len() as u64,
+            Action::Purge => {
+                let mut to = batch.to.clone();
+                to.held.release(gone);
+                batch = self.commit_letters(batch, to, lake::RowChanges::default(), gone, intake).await?;
+                counts.purged += gone.len() as u64;
+            }
+        }
         info!(?counts, action = ?request.action, "looked after held letters");
         let outcome = Outcome { counts, held: batch.to.held.len() };
         request.answer(outcome);
@@ -161,7 +171,6 @@ impl Pipeline {
         self.accounts.update(|account| {
             account.redriven += redriven;
             account.redrive_skipped += skipped;
-            account.held = batch.to.held.len();
         });
         Ok(batch)
     }
@@ -186,10 +195,7 @@ impl Pipeline {
             self.dead_letters.remove(path).await?;
         }
         counts.purged += released.len() as u64;
-        self.accounts.update(|account| {
-            account.purged += released.len() as u64;
-            account.held = batch.to.held.len();
-        });
+        self.accounts.update(|account| account.purged += released.len() as u64);
         Ok(batch)
     }
 
@@ -209,7 +215,10 @@ impl Pipeline {
         let commit = Commit { id: self.ambient.uuid(), from: &batch.from, to: &to, complete_up_to: None };
         self.sink.commit(changes, commit).await?;
         self.follow_columns(&schema, intake)?;
-        self.accounts.update(|account| account.commits += 1);
+        self.accounts.update(|account| {
+            account.commits += 1;
+            account.held = to.held.len();
+        });
         Ok(Batch::after(to))
     }
 }

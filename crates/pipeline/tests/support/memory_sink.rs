@@ -100,6 +100,10 @@ impl MemoryTable {
         self.with(|state| (state.announced.iter().cloned().collect(), state.files.keys().cloned().collect()))
     }
 
+    pub fn delete_a_file_of_letters(&self) {
+        self.with(|state| state.files.pop_first());
+    }
+
     /// The positions of the letters and their codes.
     pub fn letters(&self) -> BTreeMap<String, String> {
         self.with(|state| state.letters.clone())
@@ -264,7 +268,7 @@ impl DeadLetterQueue for MemoryDeadLetters {
     }
 
     async fn items(&mut self, path: &str) -> Result<Vec<LetterItem>> {
-        Ok(self.table.with(|state| state.files[path].iter().map(|staged| staged.item).collect()))
+        Ok(self.table.with(|state| state.files.get(path).into_iter().flatten().map(|staged| staged.item).collect()))
     }
 
     async fn read(&mut self, path: &str) -> Result<Vec<HeldLetter>> {
@@ -276,7 +280,7 @@ impl DeadLetterQueue for MemoryDeadLetters {
             rejected_at: jiff::Timestamp::UNIX_EPOCH,
             commit_id: path.rsplit('/').next().unwrap_or_default().to_owned(),
         };
-        Ok(self.table.with(|state| state.files[path].iter().map(held).collect()))
+        Ok(self.table.with(|state| state.files.get(path).into_iter().flatten().map(held).collect()))
     }
 
     async fn remove(&mut self, path: &str) -> Result<()> {

@@ -57,8 +57,8 @@ fn show(forecast: &Forecast) -> Outcome {
     let Forecast { would_fix, upserts, deletes, would_skip, would_remain, reasons } = forecast;
     let all = would_fix + would_skip + would_remain;
     output::line(format_args!(
-        "would fix {would_fix} of {all} ({upserts} rows, {deletes} deletes) · skip {would_skip} that are older than the \
-         table · leave {would_remain}"
+        "would fix {would_fix} of {all} ({upserts} rows, {deletes} deletes) · skip {would_skip} that are older than \
+         the table · leave {would_remain}"
     ))?;
     for Reason { code, reason, letters } in reasons {
         output::line(format_args!("  {letters} stay  {code}  {reason}"))?;

@@ -132,8 +132,8 @@ impl Assembly {
         sink.commit(lake::RowChanges::default(), commit).await
     }
 
-    /// Makes the target where it is not there yet, and the transform for it. `sample` is waited for only where its items
-    /// decide something.
+    /// Makes the target where it is not there yet, and the transform for it. `sample` is waited for only where its
+    /// items decide something.
     async fn prepare_target(
         &self,
         lake: &lake::Catalog,
@@ -222,7 +222,8 @@ fn by_exit(failure: Failure) -> Error {
     Error::new(kind, failure.message())
 }
 
-/// Where the letters of a pipeline are kept, and the queue that is told of them. `Misconfigured` where one is not there.
+/// Where the letters of a pipeline are kept, and the queue that is told of them. `Misconfigured` where one is not
+/// there.
 pub async fn dead_letters(
     file: &PipelineFile,
     lake: &lake::Catalog,
