@@ -12,7 +12,7 @@ pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
-use crate::config::parse_duration;
+use crate::config::{parse_duration, parse_size};
 
 /// Keeps an Apache Iceberg copy of DynamoDB tables: seconds fresh, exactly right, cheap to read.
 #[derive(Parser)]
@@ -81,6 +81,10 @@ pub enum TableFormat {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    parse_size(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
 }
 
 /// `0s` too.

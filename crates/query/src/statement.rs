@@ -22,9 +22,11 @@ pub(crate) enum Reading {
     /// SELECT, VALUES, WITH, and EXPLAIN of them.
     Query(Box<Statement>),
     ShowNamespaces {
+        catalog: Option<String>,
         like: Option<String>,
     },
     ShowTables {
+        catalog: Option<String>,
         namespace: Option<String>,
         like: Option<String>,
     },
@@ -113,10 +115,13 @@ fn classify(statement: Statement) -> Result<Reading> {
         Statement::Statement(sql) => match sql.as_ref() {
             SqlStatement::Query(_) | SqlStatement::Explain { .. } => Ok(Reading::Query(Box::new(statement))),
             SqlStatement::ShowDatabases { show_options, .. } | SqlStatement::ShowSchemas { show_options, .. } => {
-                Ok(Reading::ShowNamespaces { like: like(show_options)? })
+                let catalog = parents(show_options).pop();
+                Ok(Reading::ShowNamespaces { catalog, like: like(show_options)? })
             }
             SqlStatement::ShowTables { show_options, .. } => {
-                Ok(Reading::ShowTables { namespace: parent(show_options), like: like(show_options)? })
+                let mut parents = parents(show_options);
+                let namespace = parents.pop();
+                Ok(Reading::ShowTables { catalog: parents.pop(), namespace, like: like(show_options)? })
             }
             SqlStatement::ShowColumns { show_options, .. } => {
                 let table = show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.clone());
@@ -155,10 +160,11 @@ fn refused(statement: &Statement) -> Error {
         .with_help("SELECT, WITH, EXPLAIN, DESCRIBE, SHOW TABLES or SHOW DATABASES")
 }
 
-fn parent(options: &ShowStatementOptions) -> Option<String> {
-    let name = options.show_in.as_ref()?.parent_name.as_ref()?;
-    let part = name.0.last()?.as_ident()?;
-    Some(part.value.clone())
+/// `catalog.database` behind IN, in its parts.
+fn parents(options: &ShowStatementOptions) -> Vec<String> {
+    let name = options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref());
+    let parts = name.into_iter().flat_map(|name| &name.0);
+    parts.filter_map(|part| part.as_ident()).map(|ident| ident.value.clone()).collect()
 }
 
 fn like(options: &ShowStatementOptions) -> Result<Option<String>> {

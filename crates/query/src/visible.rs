@@ -113,7 +113,8 @@ impl SeenCatalogs<'_> {
         let Some(tables) = self.catalogs.catalog(name).await? else { return Ok(None) };
         let is_own = self.own_names.iter().any(|own| own.eq_ignore_ascii_case(name));
         if is_own || self.sight.0.is_none() {
-            return Ok(Some(SeenTables { tables, catalog: None, sight: self.sight.clone() }));
+            let catalog = (!is_own).then(|| name.to_owned());
+            return Ok(Some(SeenTables { tables, catalog, sight: self.sight.clone() }));
         }
         let listed = self.catalogs.list_catalogs().await?;
         let exact = listed.iter().find(|known| *known == name);
@@ -133,6 +134,10 @@ pub(crate) struct SeenTables {
 }
 
 impl SeenTables {
+    pub fn catalog(&self) -> Option<&str> {
+        self.catalog.as_deref()
+    }
+
     /// What is visible of a table as it is now. One that cannot be seen, although it was found, has no rows.
     pub fn visible(&self, table: &LakeTable) -> Visible {
         let Some(see) = &self.sight.0 else { return Visible::default() };

@@ -48,6 +48,7 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
         port: 0,
         auth: Auth::Dev,
         shard_rotation: Duration::from_secs(4 * 3600),
+        query_memory_bytes_max: 256 << 20,
     };
     let stack = Stack::start(options, ambient.clone(), services_end.clone()).await?;
     let aws = stack.client(ambient.clone()).await;

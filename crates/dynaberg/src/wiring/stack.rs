@@ -12,6 +12,7 @@ use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
+use query::Memory;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ pub struct StackOptions {
     pub port: u16,
     pub auth: Auth,
     pub shard_rotation: Duration,
+    /// What queries may hold together.
+    pub query_memory_bytes_max: usize,
 }
 
 /// The services, up and answering.
@@ -65,7 +68,9 @@ impl Stack {
         let local = open_buckets(move |bucket| local.object_store(bucket));
         let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
-        let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
+        let memory = query_memory(&options)?;
+        let folder = options.data_dir.join("analytics");
+        let analytics = Analytics::open(&folder, Arc::new(lakehouse), memory, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
         let gateway = Gateway::new(ambient, authentication.clone())
@@ -101,6 +106,18 @@ impl Stack {
     pub async fn ended(mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// What queries hold, and the folder into which they spill. What a process that was killed has left there goes.
+fn query_memory(options: &StackOptions) -> Outcome<Memory> {
+    let folder = options.data_dir.join("spill");
+    let unusable = |error: &(dyn std::error::Error + 'static)| unopened(&options.data_dir, error);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
+        _ => {}
+    }
+    create_private_dir(&folder).map_err(|error| unusable(&error))?;
+    Memory::limited(options.query_memory_bytes_max, folder).map_err(|error| unusable(&error))
 }
 
 /// How callers prove who they are, and the credentials of our own pipelines.

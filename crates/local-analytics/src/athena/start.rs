@@ -9,8 +9,6 @@ use crate::athena::execution::{Asked, Execution, State};
 use crate::athena::failure::{invalid, too_many};
 use crate::athena::work_groups::{self, WorkGroup};
 use crate::athena::{Answer, Call, data_catalogs, executions, run, statement};
-use crate::catalogs::{self, CatalogName};
-
 use crate::store::ExecutionRow;
 
 const QUERY_CHARACTERS_MAX: usize = 262_144;
@@ -79,7 +77,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         output: request.result_configuration.output_location,
     };
     let folder = output_folder(call, &asked, &work_group)?;
-    let place = place(call, &asked)?;
+    let context = context(call, &asked)?;
     if run::active_count(call.athena) >= ACTIVE_MAX {
         return Err(too_many());
     }
@@ -129,7 +127,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
     }
     let id = execution.id.clone();
     if !execution.is_done() {
-        run::spawn(call.athena, call.region.clone(), call.caller.identity.clone(), execution, place);
+        run::spawn(call.athena, call.region.clone(), call.caller.identity.clone(), execution, context);
     }
     Ok(json!({ "QueryExecutionId": id }))
 }
@@ -180,18 +178,10 @@ pub(super) fn parse_location(location: &str) -> Result<(String, String), AwsErro
     Ok((bucket.to_owned(), prefix.to_string()))
 }
 
-/// Where the query's names are looked up first. What does not exist is found out when it runs.
-fn place(call: &Call<'_>, asked: &Asked) -> Result<run::Place, AwsError> {
-    let catalog = data_catalogs::resolve(call, asked.catalog.as_deref())?;
-    let target = match &asked.database {
-        Some(database) => catalogs::namespace(call.store(), &call.region, &catalog, database)?,
-        None => None,
-    };
-    Ok(match (target, catalog) {
-        (Some(target), _) => run::Place { table_bucket: Some(target.table_bucket), namespace: Some(target.namespace) },
-        (None, CatalogName::TableBucket(bucket)) => run::Place { table_bucket: Some(bucket), namespace: None },
-        (None, _) => run::Place::default(),
-    })
+/// Where the query's names are looked up first. A database that does not exist is found out when it runs.
+fn context(call: &Call<'_>, asked: &Asked) -> Result<query::Context, AwsError> {
+    data_catalogs::resolve(call, asked.catalog.as_deref())?;
+    Ok(query::Context { catalog: asked.catalog.clone(), database: asked.database.clone() })
 }
 
 fn reuse_minutes(request: &Request) -> Result<Option<i64>, AwsError> {
