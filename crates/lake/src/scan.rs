@@ -33,6 +33,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::SnapshotRef;
 use iceberg::table::Table;
 use iceberg::{Runtime, TableIdent};
@@ -180,6 +181,14 @@ impl TableProvider for LakeTable {
         let files = self.plan(&predicate).await.map_err(|error| DataFusionError::External(error.into()))?;
         self.execute(state, files, &predicate, projection, limit).await
     }
+}
+
+/// The table's current columns in Arrow, as files have them.
+pub(crate) fn arrow_schema(table: &Table) -> Result<SchemaRef> {
+    let schema = schema_to_arrow_schema(table.metadata().current_schema());
+    let schema = schema
+        .map_err(|error| Error::from_iceberg(format!("read the schema of table {}", table.identifier()), error))?;
+    Ok(Arc::new(schema))
 }
 
 impl std::fmt::Debug for LakeTable {

@@ -14,6 +14,7 @@ mod failure;
 mod named_queries;
 mod names;
 mod paging;
+mod prepared;
 mod prepared_statements;
 mod result_file;
 mod results;

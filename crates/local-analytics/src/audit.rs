@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use ambient::Ambient;
 use tokio::sync::oneshot;
 
-pub(crate) use entry::{Entry, Subject, TableLimits};
+pub(crate) use entry::{Entry, Subject, TableLimits, Touched};
 use file::LogFile;
 
 /// Entries that may wait for the disk; who comes then waits too.

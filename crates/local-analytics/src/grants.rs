@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambient::Ambient;
 use aws_wire::{Action, Authorizer, Columns, Decision, Identity, Resource};
-use query::{Sight, Visible};
+use query::{Sight, Visible, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Audit, Entry, Subject};
@@ -99,11 +99,20 @@ impl Grants {
         if policy::is_administrator(&policy, principal(identity)) {
             return Ok(Sight::everything());
         }
+        let table_id = Arc::new(table_id);
+        let changing = {
+            let (policy, identity, table_id) = (policy.clone(), identity.clone(), table_id.clone());
+            move |write, catalog: Option<&str>, database: &str, table: &str| {
+                let Some(table) = table_id(catalog, database, table) else { return false };
+                policy::decide(&policy, principal(&identity), action(write), &table).is_allowed()
+            }
+        };
         let identity = identity.clone();
-        Ok(Sight::new(move |catalog, database, table, columns| {
+        let seeing = Sight::new(move |catalog, database, table, columns| {
             let table = table_id(catalog, database, table)?;
             visible(policy::decide(&policy, principal(&identity), Action::Select, &table), columns)
-        }))
+        });
+        Ok(seeing.changing(changing))
     }
 
     fn decide_fallibly(&self, identity: &Identity, action: Action, resource: &Resource<'_>) -> Result<Decision> {
@@ -173,6 +182,16 @@ fn region_of<'a>(resource: &Resource<'a>) -> Option<&'a str> {
 
 pub(crate) fn principal(identity: &Identity) -> Principal<'_> {
     Principal { arn: &identity.arn, is_administrator: identity.is_administrator }
+}
+
+/// The right that a change needs.
+pub(crate) fn action(write: Write) -> Action {
+    match write {
+        Write::Insert => Action::Insert,
+        Write::Alter => Action::Alter,
+        Write::Drop => Action::Drop,
+        Write::CreateTable => Action::CreateTable,
+    }
 }
 
 /// A decision in the words of the query engine, for a table of these columns.

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use lake::LakeTable;
 
-use crate::visible::{SeenTables, Visible};
+use crate::visible::{SeenTables, Visible, Write};
 
 /// The summary property in which our writer says how far the table follows its source, in milliseconds since 1970.
 const COMPLETE_UP_TO: &str = "dynaberg.complete-up-to";
@@ -18,6 +18,20 @@ pub struct Answer {
     pub bytes_read: u64,
     /// Each table the query named, in the order of their names.
     pub tables: Vec<TableRead>,
+    /// What it changed; `None` for a query that reads.
+    pub wrote: Option<Wrote>,
+}
+
+/// What a statement changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrote {
+    pub right: Write,
+    /// `None` where that is the engine's own.
+    pub catalog: Option<String>,
+    pub database: String,
+    pub table: String,
+    /// Rows that were written; `None` where only the table's description changed.
+    pub rows: Option<u64>,
 }
 
 /// The state of a table that a query has seen.

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::memory::Memory;
 use crate::named::{Named, agree_on_snapshots};
 use crate::rows::Rows;
-use crate::statement::{self, Query, Reading};
+use crate::statement::{self, Parsed, Query};
 use crate::tables::{self, Tables};
 use crate::time_travel::Versions;
 use crate::visible::Sight;
@@ -97,12 +97,13 @@ impl Engine {
     /// through.
     pub async fn start(&self, context: &Context, query: Query, sight: &Sight) -> Result<Rows> {
         match query.0 {
-            Reading::Query(statement) => self.run(context, sight, *statement).await,
+            Parsed::Query(statement) => self.run(context, sight, *statement).await,
+            Parsed::Write(writing) => self.write(context, sight, *writing).await.map(Rows::from),
             listing => self.list(context, sight, listing).await.map(Rows::from),
         }
     }
 
-    async fn run(&self, context: &Context, sight: &Sight, mut statement: Statement) -> Result<Rows> {
+    pub(crate) async fn run(&self, context: &Context, sight: &Sight, mut statement: Statement) -> Result<Rows> {
         let versions = Versions::take(&mut statement)?;
         as_planned(&mut statement)?;
         let references = self.state.resolve_table_references(&statement);
@@ -125,31 +126,31 @@ impl Engine {
     }
 
     /// What metadata alone answers.
-    async fn list(&self, context: &Context, sight: &Sight, listing: Reading) -> Result<Answer> {
+    async fn list(&self, context: &Context, sight: &Sight, listing: Parsed) -> Result<Answer> {
         match listing {
-            Reading::Query(_) => unreachable!("it runs"),
-            Reading::ShowNamespaces { catalog, like } => {
+            Parsed::Query(_) | Parsed::Write(_) => unreachable!("they run"),
+            Parsed::ShowNamespaces { catalog, like } => {
                 let tables = self.tables(context, sight, catalog.as_deref(), None).await?;
                 listing::namespaces(&tables, like.as_deref()).await
             }
-            Reading::ShowTables { catalog, namespace, like } => {
+            Parsed::ShowTables { catalog, namespace, like } => {
                 let namespace = namespace.or_else(|| context.database.clone());
                 let tables = self.tables(context, sight, catalog.as_deref(), None).await?;
                 listing::list_tables(&tables, namespace.as_deref(), like.as_deref()).await
             }
-            Reading::Describe(name) => {
+            Parsed::Describe(name) => {
                 let (_, tables, table) = self.load_named(context, sight, name).await?;
                 Ok(listing::describe(&table, &tables))
             }
-            Reading::ShowCreate(name) => {
+            Parsed::ShowCreate(name) => {
                 let (_, tables, table) = self.load_named(context, sight, name).await?;
                 Ok(listing::create(&table, &tables.visible(&table)))
             }
-            Reading::ShowProperties(name) => {
+            Parsed::ShowProperties(name) => {
                 let (_, tables, table) = self.load_named(context, sight, name).await?;
                 Ok(listing::properties(&table, &tables.visible(&table)))
             }
-            Reading::ShowPartitions(name) => {
+            Parsed::ShowPartitions(name) => {
                 let (reference, tables, table) = self.load_named(context, sight, name).await?;
                 let visible = tables.visible(&table);
                 // A partition's values are those of its rows, whichever these are.

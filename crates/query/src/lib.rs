@@ -1,4 +1,4 @@
-//! SQL over the lake, read-only: every query sees one snapshot of each table it names.
+//! SQL over the lake: every query sees one snapshot of each table it names, and what it changes becomes visible in one.
 //!
 //! `engine` takes a query from text to answer, in a `session` of DataFusion within its `memory`; `rows` come as they are
 //! computed. `dialect` lets sqlparser read Athena's SQL, `statement` says what kind of
@@ -6,7 +6,7 @@
 //! versions, `named` puts these together; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
 //! what a catalog tells of itself. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
-//! and `arithmetic` where Athena computes otherwise. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
+//! and `arithmetic` where Athena computes otherwise. `writing` changes tables. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
 //! its principal may see. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
@@ -36,8 +36,9 @@ mod type_name;
 mod type_planner;
 mod unnest;
 mod visible;
+mod writing;
 
-pub use answer::{Answer, SnapshotRead, TableRead};
+pub use answer::{Answer, SnapshotRead, TableRead, Wrote};
 pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG, NoCatalogs};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
@@ -47,4 +48,4 @@ pub use rows::{Meter, Rows};
 pub use statement::{Query, StatementKind, parse, parse_one, parse_with_parameters};
 pub use tables::Tables;
 pub use type_name::type_name;
-pub use visible::{Sight, Visible};
+pub use visible::{Sight, Visible, Write};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iceberg::{NamespaceIdent, TableIdent};
-use lake::{Error, ErrorKind, LakeTable, Result, ScanCache};
+use lake::{Catalog, Error, ErrorKind, LakeTable, Result, ScanCache};
 
 use crate::catalogs::{Catalogs, DEFAULT_CATALOG};
 use crate::tables::Tables;
@@ -86,5 +86,12 @@ impl Tables for LinkedCatalogs {
         };
         let found = tables.load(&TableIdent::new(target, table.name().to_owned()), cache).await?;
         Ok(found.named(table.clone()))
+    }
+
+    async fn writable(&self, table: &TableIdent) -> Result<Option<(Catalog, TableIdent)>> {
+        match self.follow(table.namespace()).await? {
+            Some((tables, target)) => tables.writable(&TableIdent::new(target, table.name().to_owned())).await,
+            None => Ok(None),
+        }
     }
 }

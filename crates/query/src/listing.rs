@@ -121,5 +121,5 @@ pub(crate) fn answer<const N: usize>(columns: [(&str, Vec<Option<String>>); N]) 
     let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringArray::from(values)) as ArrayRef).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(schema.clone(), arrays).expect("all columns are nullable text of one length");
-    Answer { schema, batches: vec![batch], bytes_read: 0, tables: Vec::new() }
+    Answer { schema, batches: vec![batch], bytes_read: 0, tables: Vec::new(), wrote: None }
 }

@@ -62,12 +62,12 @@ impl Engine {
         tables::catalog(&seen, name, reference).await
     }
 
-    fn default_catalog<'a>(&'a self, context: &'a Context) -> &'a str {
+    pub(crate) fn default_catalog<'a>(&'a self, context: &'a Context) -> &'a str {
         context.catalog.as_deref().or(self.options.default_catalog.as_deref()).unwrap_or(DEFAULT_CATALOG)
     }
 
     /// The database of names that give none. It lies in the default catalog.
-    fn default_database<'a>(&'a self, context: &'a Context, reference: &TableReference) -> Option<&'a str> {
+    pub(crate) fn default_database<'a>(&'a self, context: &'a Context, reference: &TableReference) -> Option<&'a str> {
         let default = context.database.as_deref().or(self.options.default_namespace.as_deref());
         default.filter(|_| reference.catalog().is_none())
     }

@@ -13,7 +13,7 @@ use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 
-use crate::answer::{Answer, TableRead};
+use crate::answer::{Answer, TableRead, Wrote};
 use crate::diagnosis::{self, Known};
 use crate::error::Result;
 use crate::{column_names, letter_case, visible};
@@ -28,6 +28,7 @@ pub struct Rows {
     tables: Vec<TableRead>,
     /// For what errors say.
     known: Vec<Known>,
+    wrote: Option<Wrote>,
 }
 
 /// What a query has read so far.
@@ -58,7 +59,13 @@ impl Rows {
         let plan = state.create_physical_plan(&plan).await?;
         let schema = column_names::shown(&plan.schema());
         let stream = execute_stream(plan.clone(), state.task_ctx())?;
-        Ok(Self { schema, source: Source::Running { plan, stream }, tables: Vec::new(), known: Vec::new() })
+        Ok(Self {
+            schema,
+            source: Source::Running { plan, stream },
+            tables: Vec::new(),
+            known: Vec::new(),
+            wrote: None,
+        })
     }
 
     pub(crate) fn of(self, tables: Vec<TableRead>, known: Vec<Known>) -> Self {
@@ -68,6 +75,11 @@ impl Rows {
     /// Each table the query named, in the order of their names.
     pub fn tables(&self) -> &[TableRead] {
         &self.tables
+    }
+
+    /// What the statement has changed; `None` for a query that reads.
+    pub fn wrote(&self) -> Option<&Wrote> {
+        self.wrote.as_ref()
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -99,14 +111,20 @@ impl Rows {
         while let Some(batch) = self.next().await {
             batches.push(batch?);
         }
-        Ok(Answer { bytes_read: self.meter().bytes_read(), schema: self.schema, batches, tables: self.tables })
+        Ok(Answer {
+            bytes_read: self.meter().bytes_read(),
+            schema: self.schema,
+            batches,
+            tables: self.tables,
+            wrote: self.wrote,
+        })
     }
 }
 
 impl From<Answer> for Rows {
     fn from(answer: Answer) -> Self {
         let source = Source::Ready(answer.batches.into_iter());
-        Self { schema: answer.schema, source, tables: answer.tables, known: Vec::new() }
+        Self { schema: answer.schema, source, tables: answer.tables, known: Vec::new(), wrote: answer.wrote }
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows
     place.put_metadata(&columns).await?;
 
     let mut file = BufWriter::new(place.objects.clone(), Path::from(place.key.as_str()));
-    let encoder = Arc::new(Encoder { shape, of: execution.statement_type });
+    let is_write = rows.wrote().is_some();
+    let encoder = Arc::new(Encoder { shape, of: execution.statement_type, is_write });
     let (mut row_count, mut bytes) = (0, 0);
     let meter = rows.meter();
     let written = async {
@@ -47,7 +48,7 @@ pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows
         file.put(header.into()).await.map_err(not_written)?;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|error| Failure::of_query(&error))?;
-            row_count += batch.num_rows() as u64;
+            row_count += if encoder.is_write { 0 } else { batch.num_rows() as u64 };
             // Encoding takes a thread of its own.
             let encoder = encoder.clone();
             let encoded = tokio::task::spawn_blocking(move || encoder.encode(&batch)).await;
@@ -71,6 +72,15 @@ pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows
         }
     }
     Ok(Written { columns, row_count, bytes, bytes_scanned: meter.bytes_read() })
+}
+
+/// For statements that have no result.
+pub(super) async fn write_nothing(athena: &Athena, execution: &Execution) -> Result<(), Failure> {
+    let place = Place::of(athena, execution)?;
+    own(athena, execution, &place).await?;
+    place.put_metadata(&[]).await?;
+    let put = place.objects.put(&Path::from(place.key.as_str()), Bytes::new().into()).await;
+    put.map(|_| ()).map_err(not_written)
 }
 
 /// Waits until the query has read more than its work group allows; for ever, where that does not happen.
@@ -170,19 +180,24 @@ impl Shape {
 struct Encoder {
     shape: Shape,
     of: StatementType,
+    /// What was written is counted, and not in the file.
+    is_write: bool,
 }
 
 impl Encoder {
     /// What stands above the rows.
     fn header(&self) -> Vec<u8> {
         let mut file = Vec::new();
-        if self.of == StatementType::Dml {
+        if self.of == StatementType::Dml && !self.is_write {
             csv::write_row(&mut file, self.shape.columns.iter().map(|column| Some(column.name.as_str())));
         }
         file
     }
 
     fn encode(&self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        if self.is_write {
+            return Ok(Vec::new());
+        }
         let batch = match &self.shape.kept {
             Some(kept) => batch.project(kept)?,
             None => batch.clone(),

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::athena::execution::{Execution, State};
 use crate::athena::failure::Failure;
-use crate::athena::{Answer, Athena, Call, executions, result_file, statement};
-use crate::audit::{Entry, Subject, TableLimits};
+use crate::athena::prepared::{self, Prepared};
+use crate::athena::{Answer, Athena, Call, executions, result_file};
+use crate::audit::{Entry, Subject, Touched};
 use crate::lakehouse::Region;
 use crate::store::StoreError;
 
@@ -40,7 +41,7 @@ pub(super) fn spawn(athena: &Athena, region: Region, identity: Identity, executi
             biased;
             () = stop.cancelled() => {
                 let refusal = Some("cancelled");
-                let subject = Subject::Query { id: &id, tables: &[], rows: 0, bytes_read: 0, refusal };
+                let subject = Subject::Query { id: &id, touched: &Touched::default(), rows: 0, bytes_read: 0, refusal };
                 athena.grants.audit.record(&Entry { principal: &owner, region: &region_name, subject });
             }
             ended = carry_out(&athena, &region, &identity, execution, context) => finish(&athena, &id, ended).await,
@@ -61,10 +62,10 @@ async fn carry_out(
         running.started_ms = Some(started_ms);
     }
     execution.started_ms = Some(started_ms);
-    let mut tables = Vec::new();
-    let work = answer(athena, region, identity, &mut execution, &context, &mut tables);
+    let mut touched = Touched::default();
+    let work = answer(athena, region, identity, &mut execution, &context, &mut touched);
     let answered = tokio::time::timeout(QUERY_TIME_MAX, work).await.unwrap_or_else(|_| Err(Failure::timed_out()));
-    match audit(athena, region, &execution, &tables, answered).await {
+    match audit(athena, region, &execution, &touched, answered).await {
         Ok(()) => execution.state = State::Succeeded,
         Err(failure) => {
             execution.state = State::Failed;
@@ -82,11 +83,14 @@ async fn answer(
     identity: &Identity,
     execution: &mut Execution,
     context: &Context,
-    tables: &mut Vec<TableLimits>,
+    touched: &mut Touched,
 ) -> Result<(), Failure> {
-    let asked = &execution.asked;
-    let sql = statement::fill(&asked.query, &asked.parameters).map_err(Failure::of_user)?;
-    let rows = athena.ask(&sql, region, identity, context, tables).await?;
+    let sql = match prepared::resolve(athena, execution).await? {
+        Prepared::Run(sql) => sql,
+        Prepared::Done => return result_file::write_nothing(athena, execution).await,
+    };
+    let rows = athena.ask(&sql, region, identity, context, touched).await?;
+    execution.update_count = rows.wrote().and_then(|wrote| wrote.rows);
     let written = result_file::write(athena, execution, rows).await?;
     execution.columns = written.columns;
     execution.row_count = written.row_count;
@@ -100,12 +104,12 @@ async fn audit(
     athena: &Athena,
     region: &Region,
     execution: &Execution,
-    tables: &[TableLimits],
+    touched: &Touched,
     answered: Result<(), Failure>,
 ) -> Result<(), Failure> {
     let refusal = answered.as_ref().err().map(|failure| failure.reason.as_str());
     let (rows, bytes_read) = (execution.row_count, execution.bytes_scanned);
-    let subject = Subject::Query { id: &execution.id, tables, rows, bytes_read, refusal };
+    let subject = Subject::Query { id: &execution.id, touched, rows, bytes_read, refusal };
     let entry = Entry { principal: &execution.owner, region: &region.name, subject };
     let written = athena.grants.audit.record_durably(&entry).await;
     answered.and(written.map_err(|error| Failure::of_engine(format!("write the audit log: {error}"))))

@@ -6,7 +6,8 @@ use query::{Context, Rows};
 use crate::athena::Athena;
 use crate::athena::failure::Failure;
 use crate::athena::names;
-use crate::audit::TableLimits;
+use crate::audit::{TableLimits, Touched};
+use crate::grants;
 use crate::lakehouse::Region;
 use crate::store::StoreError;
 
@@ -16,15 +17,15 @@ impl Athena {
         self.grants.version()
     }
 
-    /// Starts a query of `identity`, with the grants and the names of this moment. `tables` takes what of each table it
-    /// can see.
+    /// Starts a query of `identity`, with the grants and the names of this moment. `touched` takes the
+    /// tables.
     pub(super) async fn ask(
         &self,
         sql: &str,
         region: &Region,
         identity: &Identity,
         context: &Context,
-        tables: &mut Vec<TableLimits>,
+        touched: &mut Touched,
     ) -> Result<Rows, Failure> {
         let query = query::parse_one(sql).map_err(|error| Failure::of_query(&error))?;
         let (athena, of, by) = (self.clone(), region.clone(), identity.clone());
@@ -40,11 +41,15 @@ impl Athena {
         let (names, sight) = read.map_err(|error| Failure::of_engine(error.to_string()))?;
         let engine = self.engine.with_catalogs(names.clone());
         let rows = engine.start(context, query, &sight).await.map_err(|error| Failure::of_query(&error))?;
-        tables.extend(rows.tables().iter().filter_map(|read| {
+        touched.read.extend(rows.tables().iter().filter_map(|read| {
             let (database, table) = read.name.split_once('.')?;
             let id = names::table_id(&names, region, read.catalog.as_deref(), database, table)?;
             Some(TableLimits::new(id, &read.visible))
         }));
+        touched.wrote = rows.wrote().and_then(|wrote| {
+            let id = names::table_id(&names, region, wrote.catalog.as_deref(), &wrote.database, &wrote.table)?;
+            Some((id, grants::action(wrote.right)))
+        });
         Ok(rows)
     }
 }

@@ -103,6 +103,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         completed_ms: None,
         bytes_scanned: 0,
         row_count: 0,
+        update_count: None,
         output_bytes: 0,
         columns: Vec::new(),
         policy_version: call.athena.policy_version(),
@@ -198,7 +199,9 @@ fn reuse_minutes(request: &Request) -> Result<Option<i64>, AwsError> {
 
 /// An earlier result that answers the same, if the caller takes one of its age. What grants allow may not have changed.
 fn reusable(call: &Call<'_>, execution: &Execution) -> Result<Option<Execution>, AwsError> {
-    let Some(minutes) = execution.reuse_minutes else { return Ok(None) };
+    // What a statement changes, it changes again.
+    let is_query = execution.substatement == "SELECT";
+    let Some(minutes) = execution.reuse_minutes.filter(|_| is_query) else { return Ok(None) };
     let oldest = execution.submitted_ms - minutes * 60_000;
     let rows =
         call.store().executions(&execution.region, &execution.asked.work_group, i64::MAX, REUSE_CANDIDATES_MAX)?;

@@ -18,7 +18,15 @@ pub(crate) enum Subject<'a> {
     /// A decision of a service.
     Access { action: Action, resource: &'a Resource<'a>, decision: &'a Decision },
     /// A query that has ended. Tables that it did not find are not in `tables`.
-    Query { id: &'a str, tables: &'a [TableLimits], rows: u64, bytes_read: u64, refusal: Option<&'a str> },
+    Query { id: &'a str, touched: &'a Touched, rows: u64, bytes_read: u64, refusal: Option<&'a str> },
+}
+
+/// The tables of a query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Touched {
+    pub read: Vec<TableLimits>,
+    /// What it changed, and by which right.
+    pub wrote: Option<(TableId, Action)>,
 }
 
 /// What of a table a query could see.
@@ -48,15 +56,20 @@ impl Entry<'_> {
         let mut line = json!({ "time": time, "principal": self.principal, "region": self.region });
         let told = match &self.subject {
             Subject::Access { action, resource, decision } => access(*action, resource, decision),
-            Subject::Query { id, tables, rows, bytes_read, refusal } => {
+            Subject::Query { id, touched, rows, bytes_read, refusal } => {
                 let mut told = json!({
                     "action": "QUERY",
                     "query_execution_id": id,
                     "decision": if refusal.is_some() { "refused" } else { "allowed" },
-                    "tables": tables,
+                    "tables": touched.read,
                     "rows": rows,
                     "bytes_read": bytes_read,
                 });
+                if let Some((TableId { catalog, database, table }, action)) = &touched.wrote {
+                    let action = name(*action);
+                    told["wrote"] =
+                        json!({ "catalog": catalog, "database": database, "table": table, "action": action });
+                }
                 if let Some(reason) = refusal {
                     told["reason"] = Value::from(*reason);
                 }
@@ -151,8 +164,10 @@ mod tests {
     fn a_query_says_what_it_could_see_and_how_much_it_gave() {
         let (catalog, database, table) = ("s3tablescatalog/lake".into(), "sales".into(), "orders".into());
         let visible = Visible { columns: Some(["id".to_owned()].into()), row_filter: None };
-        let tables = [TableLimits::new(TableId { catalog, database, table }, &visible)];
-        let query = |refusal| Subject::Query { id: "7", tables: &tables, rows: 3, bytes_read: 900, refusal };
+        let id = TableId { catalog, database, table };
+        let read = vec![TableLimits::new(id.clone(), &visible)];
+        let touched = Touched { read, wrote: None };
+        let query = |refusal| Subject::Query { id: "7", touched: &touched, rows: 3, bytes_read: 900, refusal };
         let place = json!({
             "catalog": "s3tablescatalog/lake", "database": "sales", "table": "orders", "columns": ["id"],
         });
@@ -161,8 +176,14 @@ mod tests {
             "bytes_read": 900,
         });
         check(query(None), expected.clone());
-        let mut refused = expected;
+        let mut refused = expected.clone();
         (refused["decision"], refused["reason"]) = ("refused".into(), "no".into());
         check(query(Some("no")), refused);
+        let wrote = Touched { wrote: Some((id, Action::Insert)), ..touched.clone() };
+        let mut line = expected;
+        line["wrote"] = json!({
+            "catalog": "s3tablescatalog/lake", "database": "sales", "table": "orders", "action": "INSERT",
+        });
+        check(Subject::Query { id: "7", touched: &wrote, rows: 3, bytes_read: 900, refusal: None }, line);
     }
 }
