@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use iceberg::table::Table;
-use roaring::RoaringBitmap;
 use tracing::info;
 use uuid::Uuid;
 
@@ -92,7 +91,7 @@ impl Change for DeleteMerge<'_> {
 
 /// The rows of live data files that the delete files delete.
 async fn deleted_by(now: &Listing, deletes: &[ListedFile]) -> Result<Vec<DeletedRows>> {
-    let mut rows: HashMap<String, Vec<(i64, std::sync::Arc<RoaringBitmap>)>> = HashMap::new();
+    let mut rows: HashMap<String, Vec<(i64, Box<[u32]>)>> = HashMap::new();
     for delete in deletes {
         let sequence_number = delete.sequence_number()?;
         for (path, positions) in &now.lake.delete_file(&delete.entry).await?.rows {
@@ -104,16 +103,14 @@ async fn deleted_by(now: &Listing, deletes: &[ListedFile]) -> Result<Vec<Deleted
         let Some(named) = rows.remove(file.path()) else { continue };
         // A delete does not reach data that was written after it.
         let written = file.sequence_number()?;
-        let mut all = RoaringBitmap::new();
-        for (_, positions) in named.into_iter().filter(|(sequence_number, _)| *sequence_number >= written) {
-            all |= positions.as_ref();
-        }
+        let reaching = named.into_iter().filter(|(sequence_number, _)| *sequence_number >= written);
+        let positions = reaching.flat_map(|(_, positions)| positions).map(u64::from).collect();
         let (spec_id, partition) = file.partition();
         deleted.push(DeletedRows {
             data_file_path: file.path().to_owned(),
             spec_id,
             partition: partition.clone(),
-            positions: all.iter().map(u64::from).collect(),
+            positions,
         });
     }
     Ok(deleted)
