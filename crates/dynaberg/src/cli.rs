@@ -14,7 +14,7 @@ pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, Rew
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
-use crate::config::parse_duration;
+use crate::config::{parse_duration, parse_size};
 
 /// Keeps an Apache Iceberg copy of DynamoDB tables: seconds fresh, exactly right, cheap to read.
 #[derive(Parser)]
@@ -87,6 +87,10 @@ pub enum TableFormat {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    parse_size(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
 }
 
 /// `0s` too.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use case::{Case, Expect};
 pub use place::Misfit;
 pub use transform::{Allowance, Transform};
-pub use value::{Catalog, parse_duration};
+pub use value::{Catalog, parse_duration, parse_size};
 
 use crate::failure::{Exit, Failure, Outcome};
 use section::Sections;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{CatalogArgs, Format, duration};
+use super::{CatalogArgs, Format, duration, size};
 use crate::wiring::RoundOptions;
 
 #[derive(Args)]
@@ -21,6 +21,9 @@ pub struct DevArgs {
     /// Port of the console, `/health`, `/ready`, `/status` and `/metrics`. 0 takes a free one.
     #[arg(long, env = "DYNABERG_CONSOLE_PORT", default_value_t = 4567)]
     pub console_port: u16,
+    /// What queries may hold in memory together, such as 512MB or 2GB. Beyond it they spill into the data folder, then fail.
+    #[arg(long, env = "DYNABERG_MEMORY", default_value = "1GB", value_parser = size)]
+    pub memory: usize,
     /// Whether any access key is accepted, or only signatures of known keys.
     #[arg(long, env = "DYNABERG_AUTH", value_enum, default_value_t = Auth::Dev)]
     pub auth: Auth,

@@ -13,6 +13,7 @@ use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
 use local_delivery::Sqs;
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
+use query::Memory;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ pub struct StackOptions {
     pub auth: Auth,
     pub shard_rotation: Duration,
     pub kinesis: KinesisArgs,
+    /// What queries may hold together.
+    pub query_memory_bytes_max: usize,
 }
 
 /// The services, up and answering.
@@ -72,7 +75,9 @@ impl Stack {
         let local = open_buckets(move |bucket| local.object_store(bucket));
         let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
-        let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
+        let memory = query_memory(&options)?;
+        let folder = options.data_dir.join("analytics");
+        let analytics = Analytics::open(&folder, Arc::new(lakehouse), memory, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -113,6 +118,18 @@ impl Stack {
     pub async fn ended(mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// What queries hold, and the folder into which they spill. What a process that was killed has left there goes.
+fn query_memory(options: &StackOptions) -> Outcome<Memory> {
+    let folder = options.data_dir.join("spill");
+    let unusable = |error: &(dyn std::error::Error + 'static)| unopened(&options.data_dir, error);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
+        _ => {}
+    }
+    create_private_dir(&folder).map_err(|error| unusable(&error))?;
+    Memory::limited(options.query_memory_bytes_max, folder).map_err(|error| unusable(&error))
 }
 
 /// How callers prove who they are, and the credentials of our own pipelines.
