@@ -124,7 +124,16 @@ impl ShardTree {
     /// Keeps of `records` what was not read before, and notes it as read.
     pub fn accept(&mut self, id: &ShardId, mut records: Vec<RawRecord>) -> Vec<RawRecord> {
         let shard = self.shards.get_mut(id).expect("only an open shard is read");
-        records.retain(|record| shard.last.as_ref().is_none_or(|last| record.position.sequence_number > *last));
+        // Parts of one number come together: all of them were read, or none.
+        let mut last = shard.last.clone().map(|last| (last, u32::MAX));
+        records.retain(|record| {
+            let at = (record.position.sequence_number.clone(), record.position.part);
+            let is_new = last.as_ref().is_none_or(|last| at > *last);
+            if is_new {
+                last = Some(at);
+            }
+            is_new
+        });
         if let Some(last) = records.last() {
             shard.last = Some(last.position.sequence_number.clone());
             shard.progress = Progress::Reading(Start::After(last.position.sequence_number.clone()));
