@@ -20,6 +20,7 @@ class Dynaberg:
     """`dynaberg dev` on free ports; `within` is a command that runs it, as `env` would."""
 
     def __init__(self, data_dir, pipelines=(), options=(), ports=(0, 0), within=()):
+        self.data_dir = pathlib.Path(data_dir)
         command = [*within, BINARY, "dev", *map(str, pipelines), "--data-dir", str(data_dir)]
         command += ["--port", str(ports[0]), "--console-port", str(ports[1]), *options]
         self.log = open(pathlib.Path(data_dir).parent / "dynaberg.log", "ab")

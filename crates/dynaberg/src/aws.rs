@@ -19,6 +19,7 @@ use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
 use pipeline::SqsClient;
 use url::Url;
 
+pub use crate::aws::table_buckets::TableBuckets;
 use crate::config::Catalog;
 use crate::failure::{Exit, Failure, Outcome, with_causes};
 
@@ -84,6 +85,18 @@ impl Aws {
         let endpoint = self.s3_tables_endpoint(&region);
         let arn = table_buckets::the_only_one(&endpoint, &self.signing(&region)?, &self.ambient).await?;
         Ok(Catalog::TableBucket { arn, region })
+    }
+
+    /// The catalogs that queries may name. Names without a catalog mean `catalog`, or else the endpoint's only table bucket.
+    pub async fn catalogs(&self, catalog: Option<&Catalog>) -> Outcome<TableBuckets> {
+        let region = self.region();
+        let endpoint = self.s3_tables_endpoint(&region);
+        let buckets = table_buckets::list(&endpoint, &self.signing(&region)?, &self.ambient).await?;
+        let default = match (catalog, buckets.len()) {
+            (None, 2..) => None,
+            _ => Some(self.lake(catalog).await?),
+        };
+        Ok(TableBuckets { aws: self.clone(), buckets, default })
     }
 
     fn table_bucket(&self, arn: &str, region: &str) -> Outcome<CatalogConfig> {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
-pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
-pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, RunArgs, StatusArgs, WaitArgs};
+pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs};
+pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
-use crate::config::parse_duration;
+use crate::config::{parse_duration, parse_size};
 
 /// Keeps an Apache Iceberg copy of DynamoDB tables: seconds fresh, exactly right, cheap to read.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Feed files of stream records through a pipeline.
     Replay(ReplayArgs),
+    /// Let a pipeline read its Kinesis stream again from a moment on.
+    Rewind(RewindArgs),
     /// Query the lake.
     Sql(SqlArgs),
     /// Show the tables of the lake: rows, files, deletes, snapshots.
@@ -85,6 +87,10 @@ pub enum TableFormat {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    parse_size(text).map_err(|(message, advice)| format!("{message}\n  Try: {advice}"))
 }
 
 /// `0s` too.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use case::{Case, Expect};
 pub use place::Misfit;
 pub use transform::{Allowance, Transform};
-pub use value::{Catalog, parse_duration};
+pub use value::{Catalog, parse_duration, parse_size};
 
 use crate::failure::{Exit, Failure, Outcome};
 use section::Sections;
@@ -23,6 +23,16 @@ use value::{S3Prefix, TargetName};
 /// The JSON Schema of the file, for editors.
 pub const JSON_SCHEMA: &str = include_str!("config/dynaberg.schema.json");
 
+/// The stream that the changes of the source table are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceStream {
+    DynamoDb,
+    /// By name or ARN; the only one of the table where it is not named.
+    Kinesis {
+        named: Option<String>,
+    },
+}
+
 /// A pipeline as declared.
 #[derive(Clone, Debug)]
 pub struct PipelineFile {
@@ -30,6 +40,7 @@ pub struct PipelineFile {
     pub name: String,
     pub path: PathBuf,
     pub source_table: String,
+    pub stream: SourceStream,
     pub start: pipeline::StartPosition,
     /// `None`: the lake's only table bucket, or `--catalog`.
     pub catalog: Option<Catalog>,

@@ -9,6 +9,7 @@ pub mod init;
 pub mod maintain;
 pub mod prove;
 pub mod replay;
+pub mod rewind;
 pub mod run;
 pub mod schema;
 pub mod sql;

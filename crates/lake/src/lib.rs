@@ -1,5 +1,6 @@
 //! Iceberg tables: catalog client, write, key index, commit, scan, maintain. An AWS client.
 
+mod append;
 mod backoff;
 mod catalog;
 mod column_bounds;
@@ -21,6 +22,7 @@ mod table_writer;
 mod test_table;
 mod turns;
 
+pub use append::{Appender, pipeline_of};
 pub use catalog::{Catalog, CatalogConfig, HttpTransport, Signing, TableCreation, Transport, TransportError};
 pub use commit::stored_checkpoint;
 pub use contents::{Reader, TableContents, Verdict, readers};

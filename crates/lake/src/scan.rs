@@ -36,9 +36,10 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use iceberg::TableIdent;
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::SnapshotRef;
 use iceberg::table::Table;
+use iceberg::{Runtime, TableIdent};
 use object_store::ObjectStore;
 
 use crate::catalog::Catalog;
@@ -84,6 +85,20 @@ impl LakeTable {
     /// Another state of the same table, read through the same stores.
     pub(crate) fn at_table(&self, table: Table) -> Result<Self> {
         Self::new(table, self.open_store.clone(), self.cache.clone())
+    }
+
+    /// The same table under another name, as a link gives it one.
+    pub fn named(&self, identifier: TableIdent) -> Self {
+        let mut builder = Table::builder()
+            .identifier(identifier)
+            .file_io(self.table.file_io().clone())
+            .metadata(self.table.metadata_ref())
+            .runtime(Runtime::current())
+            .disable_cache();
+        if let Some(location) = self.table.metadata_location() {
+            builder = builder.metadata_location(location);
+        }
+        Self { table: builder.build().expect("all that a table needs is there"), ..self.clone() }
     }
 
     /// The store that holds a file of the table, and the file's key there.
@@ -169,6 +184,14 @@ impl TableProvider for LakeTable {
         let files = self.plan(&predicate).await.map_err(|error| DataFusionError::External(error.into()))?;
         self.execute(state, files, &predicate, projection, limit).await
     }
+}
+
+/// The table's current columns in Arrow, as files have them.
+pub(crate) fn arrow_schema(table: &Table) -> Result<SchemaRef> {
+    let schema = schema_to_arrow_schema(table.metadata().current_schema());
+    let schema = schema
+        .map_err(|error| Error::from_iceberg(format!("read the schema of table {}", table.identifier()), error))?;
+    Ok(Arc::new(schema))
 }
 
 impl std::fmt::Debug for LakeTable {

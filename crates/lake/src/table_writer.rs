@@ -8,11 +8,8 @@ mod mirror;
 mod request;
 mod takeover;
 
-use std::sync::Arc;
-
 use arrow::datatypes::SchemaRef;
 use iceberg::TableIdent;
-use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use tracing::{debug, info};
 
@@ -24,6 +21,7 @@ use crate::data_file::write_data_files;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evolve;
 use crate::key_index::KeyIndex;
+use crate::scan::arrow_schema;
 use crate::table_writer::batch::{Batch, BatchKeys};
 use crate::table_writer::mirror::Mirror;
 use crate::table_writer::takeover::Takeover;
@@ -88,6 +86,12 @@ impl TableWriter {
         info!(table = %self.table.identifier(), epoch = stamp.epoch, "took over");
         self.standing = Some(stamp);
         Ok(checkpoint)
+    }
+
+    /// Up to when the table has everything that was written to its source, as the last commit says; `None` before the
+    /// takeover.
+    pub fn complete_up_to_ms(&self) -> Option<i64> {
+        self.standing.as_ref()?.complete_up_to_ms
     }
 
     /// The table's current schema as Arrow, with `PARQUET:field_id` in each field's metadata and the column's doc
@@ -157,13 +161,6 @@ impl TableWriter {
         self.table = table;
         Ok(())
     }
-}
-
-fn arrow_schema(table: &Table) -> Result<SchemaRef> {
-    let schema = schema_to_arrow_schema(table.metadata().current_schema());
-    let schema = schema
-        .map_err(|error| Error::from_iceberg(format!("read the schema of table {}", table.identifier()), error))?;
-    Ok(Arc::new(schema))
 }
 
 fn fenced(table: &Table) -> Error {

@@ -3,8 +3,10 @@ use std::sync::Arc;
 
 use ambient::Ambient;
 use aws_wire::{Authorizer, JsonService, RestService};
+use query::Memory;
 
 use crate::athena::Athena;
+use crate::audit::Audit;
 use crate::glue::Glue;
 use crate::grants::Grants;
 use crate::lake_formation::LakeFormation;
@@ -26,11 +28,18 @@ pub struct Analytics {
 
 impl Analytics {
     /// Opens what the services remember in `folder`, which is theirs, and makes it where there is none. May block.
-    pub fn open(folder: &Path, lakehouse: Arc<dyn Lakehouse>, ambient: Ambient) -> Result<Self, AnalyticsError> {
+    /// Queries hold `memory` together.
+    pub fn open(
+        folder: &Path,
+        lakehouse: Arc<dyn Lakehouse>,
+        memory: Memory,
+        ambient: Ambient,
+    ) -> Result<Self, AnalyticsError> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| AnalyticsError(error);
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
         let store = Arc::new(Store::open(&folder.join("analytics.sqlite")).map_err(|error| failed(error.into()))?);
-        let grants = Arc::new(Grants::new(store.clone(), &ambient));
+        let audit = Audit::open(folder, ambient.clone()).map_err(|error| failed(error.into()))?;
+        let grants = Arc::new(Grants::new(store.clone(), Arc::new(audit), &ambient));
         let glue = Glue {
             store: store.clone(),
             lakehouse: lakehouse.clone(),
@@ -43,7 +52,8 @@ impl Analytics {
             grants: grants.clone(),
             ambient: ambient.clone(),
         };
-        let athena = Athena::new(store, lakehouse, grants.clone(), ambient);
+        let athena = Athena::new(store, lakehouse, grants.clone(), memory, ambient);
+        let athena = athena.map_err(|error| failed(error.into()))?;
         athena.fail_interrupted().map_err(|error| failed(error.into()))?;
         let (athena, glue, lake_formation) = (Arc::new(athena), Arc::new(glue), Arc::new(lake_formation));
         Ok(Self { athena, glue, lake_formation, grants })

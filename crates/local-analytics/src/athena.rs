@@ -1,7 +1,7 @@
 //! Amazon Athena: queries that run in the background, and their results in S3.
 //!
-//! `start` takes a query, `run` carries it out, `execution` is what is known of it, `executions` tells it, `results` pages
-//! through what it left.
+//! `start` takes a query, `names` says what its names mean, `sight` asks the engine, `run` carries it out, `execution` is what is known of it, `executions` tells it, `results` pages
+//! through what it left in the `result_file`.
 //! `statement` reads the kind of a statement and fills its parameters; `column`, `value` and `csv` spell results as Athena
 //! does; `failure` puts the engine's complaints into Athena's words.
 
@@ -12,8 +12,11 @@ mod execution;
 mod executions;
 mod failure;
 mod named_queries;
+mod names;
 mod paging;
+mod prepared;
 mod prepared_statements;
+mod result_file;
 mod results;
 mod run;
 mod sight;
@@ -30,6 +33,7 @@ use ambient::Ambient;
 use async_trait::async_trait;
 use aws_wire::{AwsError, Caller, JsonService, JsonVersion};
 use bytes::Bytes;
+use query::{Engine, EngineOptions, Memory, NoCatalogs};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -51,6 +55,7 @@ pub(crate) struct Athena {
     lakehouse: Arc<dyn Lakehouse>,
     grants: Arc<Grants>,
     ambient: Ambient,
+    engine: Engine,
     /// The queries that are queued or run. Whoever takes an entry out writes how the query ended.
     running: Arc<Mutex<HashMap<String, run::Running>>>,
     places: Arc<Semaphore>,
@@ -67,9 +72,17 @@ struct Call<'a> {
 type Answer = Result<Value, AwsError>;
 
 impl Athena {
-    pub(crate) fn new(store: Arc<Store>, lakehouse: Arc<dyn Lakehouse>, grants: Arc<Grants>, ambient: Ambient) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        lakehouse: Arc<dyn Lakehouse>,
+        grants: Arc<Grants>,
+        memory: Memory,
+        ambient: Ambient,
+    ) -> query::Result<Self> {
+        let options = EngineOptions { memory: Some(memory), ..EngineOptions::default() };
+        let engine = Engine::over(NoCatalogs, ambient.clone(), options)?;
         let (running, places) = (Arc::default(), Arc::new(Semaphore::new(RUNNING_MAX)));
-        Self { store, lakehouse, grants, ambient, running, places }
+        Ok(Self { store, lakehouse, grants, ambient, engine, running, places })
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambient::Ambient;
 use aws_wire::{Action, Authorizer, Columns, Decision, Identity, Resource};
-use query::{Sight, Visible};
+use query::{Sight, Visible, Write};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Audit, Entry, Subject};
 use crate::catalogs::CatalogName;
 use crate::lakehouse::Region;
 use crate::policy::{self, CellsFilter, Grant, Policy, Principal, TableId};
@@ -43,13 +44,14 @@ pub(crate) struct Grants {
     store: Arc<Store>,
     policies: Mutex<HashMap<String, Arc<Policy>>>,
     version: AtomicU64,
+    pub(crate) audit: Arc<Audit>,
 }
 
 impl Grants {
-    pub(crate) fn new(store: Arc<Store>, ambient: &Ambient) -> Self {
+    pub(crate) fn new(store: Arc<Store>, audit: Arc<Audit>, ambient: &Ambient) -> Self {
         // No number of an earlier process: a change may lie between.
         let version = AtomicU64::new(ambient.random() as u64 >> 1);
-        Self { store, policies: Mutex::default(), version }
+        Self { store, policies: Mutex::default(), version, audit }
     }
 
     /// Another number after every change, of whatever region.
@@ -85,21 +87,32 @@ impl Grants {
         Ok(policy)
     }
 
-    /// What a query of `identity` may see in a table bucket. Grants are those of this moment.
-    pub(crate) fn sight(&self, region: &Region, identity: &Identity, table_bucket: Option<&str>) -> Result<Sight> {
+    /// What a query of `identity` may see. Grants are those of this moment; `table_id` gives the table that a name of the
+    /// query is granted under, `None` where it is nobody's.
+    pub(crate) fn sight(
+        &self,
+        region: &Region,
+        identity: &Identity,
+        table_id: impl Fn(Option<&str>, &str, &str) -> Option<TableId> + Send + Sync + 'static,
+    ) -> Result<Sight> {
         let policy = self.policy(region)?;
         if policy::is_administrator(&policy, principal(identity)) {
             return Ok(Sight::everything());
         }
-        let catalog = table_bucket.map_or(CatalogName::Default, |name| CatalogName::TableBucket(name.to_owned()));
+        let table_id = Arc::new(table_id);
+        let changing = {
+            let (policy, identity, table_id) = (policy.clone(), identity.clone(), table_id.clone());
+            move |write, catalog: Option<&str>, database: &str, table: &str| {
+                let Some(table) = table_id(catalog, database, table) else { return false };
+                policy::decide(&policy, principal(&identity), action(write), &table).is_allowed()
+            }
+        };
         let identity = identity.clone();
-        Ok(Sight::new(move |named, namespace, table, columns| {
-            let named = named.map(|name| CatalogName::parse(Some(name), &identity.account_id));
-            // A catalog that is none of ours is nobody's.
-            let catalog = named.unwrap_or_else(|| Some(catalog.clone()))?;
-            let table = TableId::new(&catalog, namespace, table);
+        let seeing = Sight::new(move |catalog, database, table, columns| {
+            let table = table_id(catalog, database, table)?;
             visible(policy::decide(&policy, principal(&identity), Action::Select, &table), columns)
-        }))
+        });
+        Ok(seeing.changing(changing))
     }
 
     fn decide_fallibly(&self, identity: &Identity, action: Action, resource: &Resource<'_>) -> Result<Decision> {
@@ -144,13 +157,41 @@ impl Authorizer for Grants {
             tracing::error!(%error, "grants cannot be read: denied");
             Decision::Denied
         });
-        tracing::debug!(target: "audit", principal = %identity.arn, ?action, ?resource, allowed = decision.is_allowed());
+        if is_governed(resource, &decision) {
+            let subject = Subject::Access { action, resource, decision: &decision };
+            let region = region_of(resource).unwrap_or_default();
+            self.audit.record(&Entry { principal: &identity.arn, region, subject });
+        }
         decision
+    }
+}
+
+/// Objects that are nobody's result are free for all: that is no decision.
+fn is_governed(resource: &Resource<'_>, decision: &Decision) -> bool {
+    !matches!(resource, Resource::Object { .. }) || !decision.is_allowed()
+}
+
+fn region_of<'a>(resource: &Resource<'a>) -> Option<&'a str> {
+    match *resource {
+        Resource::TableBucket { region, .. } | Resource::Namespace { region, .. } | Resource::Table { region, .. } => {
+            Some(region)
+        }
+        Resource::Object { .. } => None,
     }
 }
 
 pub(crate) fn principal(identity: &Identity) -> Principal<'_> {
     Principal { arn: &identity.arn, is_administrator: identity.is_administrator }
+}
+
+/// The right that a change needs.
+pub(crate) fn action(write: Write) -> Action {
+    match write {
+        Write::Insert => Action::Insert,
+        Write::Alter => Action::Alter,
+        Write::Drop => Action::Drop,
+        Write::CreateTable => Action::CreateTable,
+    }
 }
 
 /// A decision in the words of the query engine, for a table of these columns.

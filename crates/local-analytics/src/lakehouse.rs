@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use object_store::ObjectStore;
-use query::Engine;
+use query::Catalogs;
 
 /// Where something is: an account in a region. Nothing is seen across.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,9 +41,8 @@ pub struct LakehouseError(#[source] pub Box<dyn std::error::Error + Send + Sync>
 
 type Result<T> = std::result::Result<T, LakehouseError>;
 
-/// Table buckets and their tables, objects, and an engine that reads them. What only gives names may block: it is called
+/// Table buckets and their tables, and objects. What only gives names may block: it is called
 /// where that is allowed.
-#[async_trait]
 pub trait Lakehouse: Send + Sync {
     /// The names of the table buckets, in order.
     fn table_buckets(&self, region: &Region) -> Result<Vec<String>>;
@@ -63,9 +61,8 @@ pub trait Lakehouse: Send + Sync {
         name: &str,
     ) -> Result<Option<TableDescription>>;
 
-    /// An engine over the tables of a bucket, which looks first into `namespace`; over no tables at all without a bucket.
-    async fn engine(&self, region: &Region, table_bucket: Option<&str>, namespace: Option<&str>)
-    -> Result<Arc<Engine>>;
+    /// The table buckets of a region, for queries: each is the catalog `s3tablescatalog/<bucket>`.
+    fn catalogs(&self, region: &Region) -> Arc<dyn Catalogs>;
 
     /// The objects of an S3 bucket; `None` where it does not exist.
     fn objects(&self, bucket: &str) -> Option<Arc<dyn ObjectStore>>;

@@ -1,10 +1,12 @@
 //! Amazon Athena, the Glue Data Catalog and Lake Formation, over the tables of the warehouse.
 //!
 //! `athena`, `glue` and `lake_formation` speak AWS's protocols; `store` keeps what they must remember, `policy` decides who
-//! may see what, `grants` asks it for everybody, `view` is the catalogs as one caller sees them. What these services need of the warehouse is the trait [`Lakehouse`]; somebody else plugs it in.
+//! may see what, `grants` asks it for everybody, `view` is the catalogs as one caller sees them, `audit` keeps what was
+//! decided. What these services need of the warehouse is the trait [`Lakehouse`]; somebody else plugs it in.
 
 mod analytics;
 mod athena;
+mod audit;
 mod catalogs;
 mod glue;
 mod grants;

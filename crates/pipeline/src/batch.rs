@@ -32,6 +32,10 @@ pub struct Batch {
     /// Where each of them stood among the records of the batch.
     pub(crate) rejected_at: Vec<InBatch>,
     pub received: usize,
+    /// Held back before they were decoded: the table has them, or something newer.
+    pub superseded: usize,
+    /// Passed over before they were decoded.
+    pub filtered: usize,
     /// Everything written to the source before this moment is in this batch or an earlier one.
     pub complete_up_to: Option<SystemTime>,
     bytes: usize,
@@ -57,6 +61,8 @@ impl Batch {
             rejected: Vec::new(),
             rejected_at: Vec::new(),
             received: 0,
+            superseded: 0,
+            filtered: 0,
             complete_up_to: None,
             bytes: 0,
             opened: None,
@@ -90,7 +96,10 @@ impl Batch {
         }
         for record in &polled.records {
             self.bytes += record.json.len();
-            self.to.advance(&record.position);
+            // Parts of one number come together.
+            if !self.to.covers(&record.position) {
+                self.to.advance(&record.position);
+            }
         }
         for gap in polled.gaps {
             self.to.record_gap(gap);

@@ -34,6 +34,12 @@ pub trait Sink: Send {
     /// no writer that was there before can commit.
     async fn take_over(&mut self) -> Result<Checkpoint>;
 
+    /// Up to when the table has everything that was written to the source, in milliseconds since the Unix epoch, as it
+    /// says itself; known after `take_over`.
+    fn complete_up_to_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// The columns that rows must have.
     fn shape(&self) -> &TableShape;
 

@@ -43,3 +43,17 @@ impl Catalogs for OneCatalog {
         Ok(is_meant.then(|| self.tables.clone()))
     }
 }
+
+/// None at all: for an engine that is given the catalogs of each query.
+pub struct NoCatalogs;
+
+#[async_trait]
+impl Catalogs for NoCatalogs {
+    async fn list_catalogs(&self) -> lake::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn catalog(&self, _name: &str) -> lake::Result<Option<Arc<dyn Tables>>> {
+        Ok(None)
+    }
+}

@@ -40,7 +40,7 @@ pub(crate) const NO_SUCH_TABLE: &str = "DYN202";
 pub(crate) const NO_SUCH_CATALOG: &str = NO_SUCH_TABLE;
 /// A name stands for more than one thing.
 pub(crate) const AMBIGUOUS: &str = "DYN203";
-/// The statement would change something.
+/// The statement would change something that is not changed by SQL.
 pub(crate) const READ_ONLY: &str = "DYN204";
 pub(crate) const NO_SUCH_FUNCTION: &str = "DYN205";
 /// The statement is SQL but has no meaning: types that do not fit, an aggregate in the wrong place.
@@ -54,6 +54,11 @@ pub(crate) const UNREADABLE: &str = "DYN209";
 pub(crate) const NO_SUCH_SNAPSHOT: &str = "DYN210";
 /// The SQL would read files, the environment or the network.
 pub(crate) const OUTSIDE: &str = "DYN211";
+
+/// The table cannot be changed like that: it exists, a pipeline writes it, its columns do not allow it.
+pub(crate) const REFUSED: &str = "DYN212";
+/// Whoever asks may not change the table.
+pub(crate) const DENIED: &str = "DYN213";
 
 impl Error {
     /// `message` says what is wrong: lower case, no full stop.

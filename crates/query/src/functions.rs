@@ -30,6 +30,7 @@ pub(crate) use arrays::element_at;
 pub(crate) use calls::rewrite;
 pub(crate) use dates::timestamp_text;
 pub(crate) use numbers::decimal_divide;
+pub(crate) use type_of::trino_name;
 
 use crate::error::{Error, NO_SUCH_FUNCTION};
 

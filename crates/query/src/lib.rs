@@ -1,10 +1,12 @@
-//! SQL over the lake, read-only: every query sees one snapshot of each table it names.
+//! SQL over the lake: every query sees one snapshot of each table it names, and what it changes becomes visible in one.
 //!
-//! `engine` takes a query from text to answer. `dialect` lets sqlparser read Athena's SQL, `statement` says what kind of
+//! `engine` takes a query from text to answer, in a `session` of DataFusion within its `memory`; `rows` come as they are
+//! computed. `dialect` lets sqlparser read Athena's SQL, `statement` says what kind of
 //! statement it is, `parameters` fills in its `?`. `catalogs` and `tables` find the tables it names, `time_travel` their
-//! versions, `metadata_table` what `$snapshots` and the like hold. `outside` refuses what reads elsewhere. Then the
+//! versions, `named` puts these together; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
+//! what a catalog tells of itself. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
-//! and `arithmetic` where Athena computes otherwise. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
+//! and `arithmetic` where Athena computes otherwise. `writing` changes tables. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
 //! its principal may see. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
@@ -16,11 +18,17 @@ mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod information_schema;
 mod letter_case;
+mod links;
 mod listing;
+mod memory;
 mod metadata_table;
+mod named;
 mod outside;
 mod parameters;
+mod rows;
+mod session;
 mod statement;
 mod tables;
 mod time_travel;
@@ -28,12 +36,16 @@ mod type_name;
 mod type_planner;
 mod unnest;
 mod visible;
+mod writing;
 
-pub use answer::{Answer, SnapshotRead, TableRead};
-pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG};
+pub use answer::{Answer, SnapshotRead, TableRead, Wrote};
+pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG, NoCatalogs};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
+pub use links::{Link, LinkedCatalogs};
+pub use memory::Memory;
+pub use rows::{Meter, Rows};
 pub use statement::{Query, StatementKind, parse, parse_one, parse_with_parameters};
 pub use tables::Tables;
 pub use type_name::type_name;
-pub use visible::{Sight, Visible};
+pub use visible::{Sight, Visible, Write};

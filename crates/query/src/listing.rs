@@ -11,10 +11,10 @@ use iceberg::spec::Transform;
 use lake::LakeTable;
 
 use crate::answer::{Answer, TableRead};
-use crate::error::Result;
+use crate::error::{Error, NO_SUCH_TABLE, Result};
 use crate::tables::{self, Tables};
 use crate::type_name::type_name;
-use crate::visible::Visible;
+use crate::visible::{SeenTables, Visible};
 
 /// The namespaces whose name is LIKE `like`.
 pub(crate) async fn namespaces(tables: &dyn Tables, like: Option<&str>) -> Result<Answer> {
@@ -27,6 +27,9 @@ pub(crate) async fn namespaces(tables: &dyn Tables, like: Option<&str>) -> Resul
 
 /// The tables of `namespace`, or of all; of these, those whose name is LIKE `like`.
 pub(crate) async fn list_tables(tables: &dyn Tables, namespace: Option<&str>, like: Option<&str>) -> Result<Answer> {
+    if let Some(named) = namespace {
+        check_namespace(tables, named).await?;
+    }
     let mut rows: Vec<(String, String)> = (tables::list_all(tables).await?.into_iter())
         .map(|ident| (ident.namespace().to_url_string(), ident.name().to_owned()))
         .filter(|(of, _)| namespace.is_none_or(|namespace| namespace.eq_ignore_ascii_case(of)))
@@ -37,20 +40,29 @@ pub(crate) async fn list_tables(tables: &dyn Tables, namespace: Option<&str>, li
     Ok(answer([("namespace", namespaces), ("table", names)]))
 }
 
+async fn check_namespace(tables: &dyn Tables, namespace: &str) -> Result<()> {
+    let namespaces = tables.list_namespaces().await.map_err(tables::unreadable)?;
+    if namespaces.iter().any(|known| known.to_url_string().eq_ignore_ascii_case(namespace)) {
+        return Ok(());
+    }
+    Err(Error::new(NO_SUCH_TABLE, format!("no database named {namespace}")).with_help("SHOW DATABASES"))
+}
+
 fn is_like(name: &str, pattern: &str) -> bool {
     let text = |text: &str| StringArray::from(vec![text]);
     ilike(&text(name), &text(pattern)).is_ok_and(|like| like.value(0))
 }
 
-/// Describes the columns of `table` that are in `schema`.
-pub(crate) fn describe(table: &LakeTable, schema: &Schema) -> Answer {
+/// Describes the columns of `table` that are seen in `tables`.
+pub(crate) fn describe(table: &LakeTable, tables: &SeenTables) -> Answer {
+    let schema = tables.see(table).schema();
     let documented = table.columns().as_struct();
     let names = schema.fields().iter().map(|field| Some(field.name().clone())).collect();
     let types = schema.fields().iter().map(|field| Some(type_name(field.data_type()))).collect();
     let comment = |field: &Arc<Field>| documented.field_by_name(field.name()).and_then(|field| field.doc.clone());
     let comments = schema.fields().iter().map(comment).collect();
     let described = answer([("column", names), ("type", types), ("comment", comments)]);
-    Answer { tables: vec![TableRead::of(table)], ..described }
+    Answer { tables: vec![TableRead::of(table, tables)], ..described }
 }
 
 /// The statement that would make what is visible of the table, a line per row, as Athena has it for Iceberg.
@@ -109,5 +121,5 @@ pub(crate) fn answer<const N: usize>(columns: [(&str, Vec<Option<String>>); N]) 
     let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringArray::from(values)) as ArrayRef).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(schema.clone(), arrays).expect("all columns are nullable text of one length");
-    Answer { schema, batches: vec![batch], bytes_read: 0, tables: Vec::new() }
+    Answer { schema, batches: vec![batch], bytes_read: 0, tables: Vec::new(), wrote: None }
 }

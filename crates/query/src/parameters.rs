@@ -15,10 +15,13 @@ use crate::error::{Error, MEANING, Result, SYNTAX};
 use crate::time_travel::visit;
 
 /// Replaces `$1`, `$2`, … by `parameters`. There must be as many of the ones as of the others.
-pub(crate) fn fill_in(statement: &mut Statement, parameters: &[String]) -> Result<()> {
+/// A statement without a query takes none.
+pub(crate) fn fill_in(statement: Option<&mut Statement>, parameters: &[String]) -> Result<()> {
     let literals = parameters.iter().map(|parameter| literal(parameter)).collect::<Result<Vec<_>>>()?;
     let mut filling = Filling { literals, last: 0 };
-    let _ = visit(statement, &mut filling);
+    if let Some(statement) = statement {
+        let _ = visit(statement, &mut filling);
+    }
     if filling.last != parameters.len() {
         let message =
             format!("the statement has {} parameters, and {} values were given", filling.last, parameters.len());

@@ -1,30 +1,33 @@
-//! What kind of statement a text holds. Only those that read are let through.
+//! What kind of statement a text holds. Those that we do not serve are not let through.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ShowCreateObject, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions,
-    Statement as SqlStatement,
+    Ident, Insert, ObjectName, ShowCreateObject, ShowStatementFilter, ShowStatementFilterPosition,
+    ShowStatementOptions, Statement as SqlStatement, TableObject,
 };
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::dialect::{self, Athena};
 use crate::error::{Error, READ_ONLY, Result, SYNTAX};
-use crate::{diagnosis, parameters};
+use crate::writing::{Act, Writing};
+use crate::{diagnosis, parameters, writing};
 
 /// How deep a query may be nested; the parser is recursive.
 const DEPTH_MAX: usize = 50;
 
-/// A statement that only reads, read from its text.
-pub struct Query(pub(crate) Reading);
+/// A statement, read from its text.
+pub struct Query(pub(crate) Parsed);
 
-pub(crate) enum Reading {
+pub(crate) enum Parsed {
     /// SELECT, VALUES, WITH, and EXPLAIN of them.
     Query(Box<Statement>),
     ShowNamespaces {
+        catalog: Option<String>,
         like: Option<String>,
     },
     ShowTables {
+        catalog: Option<String>,
         namespace: Option<String>,
         like: Option<String>,
     },
@@ -33,6 +36,13 @@ pub(crate) enum Reading {
     ShowCreate(ObjectName),
     ShowPartitions(ObjectName),
     ShowProperties(ObjectName),
+    Write(Box<Writing>),
+}
+
+/// A statement as it stands there.
+enum Raw {
+    Sql(Statement),
+    Write(Writing),
 }
 
 /// What kind of statement Athena takes a query for.
@@ -49,11 +59,12 @@ pub enum StatementKind {
 impl Query {
     pub fn kind(&self) -> StatementKind {
         match &self.0 {
-            Reading::Query(statement) => match statement.as_ref() {
+            Parsed::Query(statement) => match statement.as_ref() {
                 Statement::Explain(_) => StatementKind::Utility,
                 Statement::Statement(sql) if matches!(**sql, SqlStatement::Explain { .. }) => StatementKind::Utility,
                 _ => StatementKind::Dml,
             },
+            Parsed::Write(writing) if matches!(writing.act, Act::Insert { .. }) => StatementKind::Dml,
             _ => StatementKind::Ddl,
         }
     }
@@ -61,42 +72,59 @@ impl Query {
 
 /// Reads the statements in `sql`, which are parted by semicolons.
 pub fn parse(sql: &str) -> Result<Vec<Query>> {
-    let statements = statements(sql)?.into_iter();
-    let without_parameters = |mut statement| {
-        parameters::fill_in(&mut statement, &[])?;
-        classify(statement).map(Query)
-    };
-    statements.map(without_parameters).collect()
+    statements(sql)?.into_iter().map(|raw| complete(raw, &[])).collect()
 }
 
 /// Reads the one statement in `sql`, and puts `parameters` in place of its `?`: SQL literals, in order, as Athena's
 /// execution parameters.
 pub fn parse_with_parameters(sql: &str, parameters: &[String]) -> Result<Query> {
-    let mut statement = only(statements(sql)?)?;
-    parameters::fill_in(&mut statement, parameters)?;
-    classify(statement).map(Query)
+    complete(only(statements(sql)?)?, parameters)
 }
 
 /// A statement that has the value of one expression.
 pub(crate) fn constant(expr: &str) -> Result<Statement> {
-    only(statements(&format!("SELECT {expr}"))?)
+    match only(statements(&format!("SELECT {expr}"))?)? {
+        Raw::Sql(statement) => Ok(statement),
+        Raw::Write(_) => Err(Error::new(SYNTAX, format!("{expr} is no expression"))),
+    }
 }
 
-fn statements(sql: &str) -> Result<Vec<Statement>> {
+fn complete(raw: Raw, parameters: &[String]) -> Result<Query> {
+    let mut parsed = match raw {
+        Raw::Sql(statement) => classify(statement)?,
+        Raw::Write(writing) => Parsed::Write(Box::new(writing)),
+    };
+    match &mut parsed {
+        Parsed::Query(statement) => parameters::fill_in(Some(statement), parameters)?,
+        Parsed::Write(writing) => parameters::fill_in(writing.query_mut(), parameters)?,
+        _ => parameters::fill_in(None, parameters)?,
+    }
+    Ok(Query(parsed))
+}
+
+fn statements(sql: &str) -> Result<Vec<Raw>> {
     let read = || {
         let tokens = Tokenizer::new(&Athena, sql).tokenize_with_location().map_err(ParserError::from)?;
         let tokens = dialect::rewrite(tokens);
-        let parser = DFParserBuilder::new(tokens).with_dialect(&Athena).with_recursion_limit(DEPTH_MAX).build();
-        parser?.parse_statements()
+        let mut statements = Vec::new();
+        for tokens in tokens.split(|token| token.token == Token::SemiColon).filter(|tokens| !tokens.is_empty()) {
+            if let Some(writing) = writing::read(tokens, DEPTH_MAX)? {
+                statements.push(Raw::Write(writing));
+                continue;
+            }
+            let parser = DFParserBuilder::new(tokens.to_vec()).with_dialect(&Athena).with_recursion_limit(DEPTH_MAX);
+            statements.extend(parser.build()?.parse_statements()?.into_iter().map(Raw::Sql));
+        }
+        Ok(statements)
     };
     let statements = read().map_err(|error| diagnosis::of_syntax(error, sql))?;
     if statements.is_empty() {
         return Err(Error::new(SYNTAX, "there is no SQL statement").with_help("SELECT 1"));
     }
-    Ok(statements.into())
+    Ok(statements)
 }
 
-fn only(mut statements: Vec<Statement>) -> Result<Statement> {
+fn only(mut statements: Vec<Raw>) -> Result<Raw> {
     if statements.len() > 1 {
         return Err(Error::new(SYNTAX, "there is more than one SQL statement").with_help("one statement at a time"));
     }
@@ -108,42 +136,57 @@ pub fn parse_one(sql: &str) -> Result<Query> {
     parse_with_parameters(sql, &[])
 }
 
-fn classify(statement: Statement) -> Result<Reading> {
+fn classify(statement: Statement) -> Result<Parsed> {
     match &statement {
         Statement::Statement(sql) => match sql.as_ref() {
-            SqlStatement::Query(_) | SqlStatement::Explain { .. } => Ok(Reading::Query(Box::new(statement))),
+            SqlStatement::Query(_) | SqlStatement::Explain { .. } => Ok(Parsed::Query(Box::new(statement))),
             SqlStatement::ShowDatabases { show_options, .. } | SqlStatement::ShowSchemas { show_options, .. } => {
-                Ok(Reading::ShowNamespaces { like: like(show_options)? })
+                let catalog = parents(show_options).pop();
+                Ok(Parsed::ShowNamespaces { catalog, like: like(show_options)? })
             }
             SqlStatement::ShowTables { show_options, .. } => {
-                Ok(Reading::ShowTables { namespace: parent(show_options), like: like(show_options)? })
+                let mut parents = parents(show_options);
+                let namespace = parents.pop();
+                Ok(Parsed::ShowTables { catalog: parents.pop(), namespace, like: like(show_options)? })
             }
             SqlStatement::ShowColumns { show_options, .. } => {
                 let table = show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.clone());
-                table.map(Reading::Describe).ok_or_else(|| refused(&statement))
+                table.map(Parsed::Describe).ok_or_else(|| refused(&statement))
             }
-            SqlStatement::ExplainTable { table_name, .. } => Ok(Reading::Describe(table_name.clone())),
+            SqlStatement::Insert(insert) => insertion(insert).ok_or_else(|| refused(&statement)),
+            SqlStatement::ExplainTable { table_name, .. } => Ok(Parsed::Describe(table_name.clone())),
             SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table, obj_name } => {
-                Ok(Reading::ShowCreate(obj_name.clone()))
+                Ok(Parsed::ShowCreate(obj_name.clone()))
             }
             SqlStatement::ShowVariable { variable } => show(variable).ok_or_else(|| refused(&statement)),
             _ => Err(refused(&statement)),
         },
         Statement::Explain(explain) => match classify((*explain.statement).clone())? {
-            Reading::Query(_) => Ok(Reading::Query(Box::new(statement))),
+            Parsed::Query(_) => Ok(Parsed::Query(Box::new(statement))),
             _ => Err(refused(&statement)),
         },
         _ => Err(refused(&statement)),
     }
 }
 
+/// Plain `INSERT INTO t [(columns)] query`; others have spellings that Athena does not know.
+fn insertion(insert: &Insert) -> Option<Parsed> {
+    let TableObject::TableName(table) = &insert.table else { return None };
+    let is_plain = !insert.overwrite && insert.partitioned.is_none() && insert.on.is_none();
+    let source = insert.source.as_ref().filter(|_| is_plain && insert.returning.is_none())?;
+    let query = Statement::Statement(Box::new(SqlStatement::Query(source.clone())));
+    let columns = insert.columns.iter().map(|column| column.value.clone()).collect();
+    let act = Act::Insert { columns, query: Box::new(query) };
+    Some(Parsed::Write(Box::new(Writing { table: table.clone(), act })))
+}
+
 /// `SHOW PARTITIONS t` and `SHOW TBLPROPERTIES t`, which sqlparser takes for settings.
-fn show(words: &[Ident]) -> Option<Reading> {
+fn show(words: &[Ident]) -> Option<Parsed> {
     let (what, name) = words.split_first()?;
     let name = || (!name.is_empty()).then(|| ObjectName::from(name.to_vec()));
     match what.value.to_ascii_uppercase().as_str() {
-        "PARTITIONS" => name().map(Reading::ShowPartitions),
-        "TBLPROPERTIES" => name().map(Reading::ShowProperties),
+        "PARTITIONS" => name().map(Parsed::ShowPartitions),
+        "TBLPROPERTIES" => name().map(Parsed::ShowProperties),
         _ => None,
     }
 }
@@ -151,14 +194,15 @@ fn show(words: &[Ident]) -> Option<Reading> {
 fn refused(statement: &Statement) -> Error {
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-    Error::new(READ_ONLY, format!("{} is not allowed: queries here only read", verb.join(" ")))
-        .with_help("SELECT, WITH, EXPLAIN, DESCRIBE, SHOW TABLES or SHOW DATABASES")
+    Error::new(READ_ONLY, format!("{} is not served here", verb.join(" ")))
+        .with_help("SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, CREATE, ALTER or DROP TABLE")
 }
 
-fn parent(options: &ShowStatementOptions) -> Option<String> {
-    let name = options.show_in.as_ref()?.parent_name.as_ref()?;
-    let part = name.0.last()?.as_ident()?;
-    Some(part.value.clone())
+/// `catalog.database` behind IN, in its parts.
+fn parents(options: &ShowStatementOptions) -> Vec<String> {
+    let name = options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref());
+    let parts = name.into_iter().flat_map(|name| &name.0);
+    parts.filter_map(|part| part.as_ident()).map(|ident| ident.value.clone()).collect()
 }
 
 fn like(options: &ShowStatementOptions) -> Result<Option<String>> {

@@ -19,6 +19,10 @@ pub trait Tables: Send + Sync {
     async fn list_tables(&self, namespace: &NamespaceIdent) -> lake::Result<Vec<TableIdent>>;
     /// Loads the table as it is now. `NotFound` where it does not exist.
     async fn load(&self, table: &TableIdent, cache: &Arc<ScanCache>) -> lake::Result<LakeTable>;
+    /// Where a table is changed, and what it is called there; `None` where that cannot be done. It need not exist.
+    async fn writable(&self, _table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
+        Ok(None)
+    }
 }
 
 #[async_trait]
@@ -33,6 +37,10 @@ impl Tables for Catalog {
 
     async fn load(&self, table: &TableIdent, cache: &Arc<ScanCache>) -> lake::Result<LakeTable> {
         LakeTable::load(self, table, cache.clone()).await
+    }
+
+    async fn writable(&self, table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
+        Ok(Some((self.clone(), table.clone())))
     }
 }
 

@@ -21,7 +21,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use datafusion::prelude::ident;
 use iceberg::spec::Schema as IcebergSchema;
 use iceberg::{NamespaceIdent, TableIdent};
-use lake::{ErrorKind, LakeTable, ScanCache};
+use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
 use crate::catalogs::Catalogs;
 use crate::tables::Tables;
@@ -67,20 +67,56 @@ impl Visible {
 
 type See = dyn Fn(Option<&str>, &str, &str, &[&str]) -> Option<Visible> + Send + Sync;
 
-/// What a query may see: of each table, by catalog, namespace and name. Cheap to clone.
+type May = dyn Fn(Write, Option<&str>, &str, &str) -> bool + Send + Sync;
+
+/// A way to change a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    Insert,
+    Alter,
+    Drop,
+    CreateTable,
+}
+
+impl fmt::Display for Write {
+    /// As in `not allowed to INSERT INTO …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Insert => "INSERT INTO",
+            Self::Alter => "ALTER",
+            Self::Drop => "DROP",
+            Self::CreateTable => "CREATE",
+        })
+    }
+}
+
+/// What a query may see: of each table, by catalog, namespace and name; and what it may change. Cheap to clone.
 #[derive(Clone)]
-pub struct Sight(Option<Arc<See>>);
+pub struct Sight(Option<Arc<See>>, Option<Arc<May>>);
 
 impl Sight {
     pub fn everything() -> Self {
-        Self(None)
+        Self(None, None)
     }
 
     /// `see` is given catalog, namespace, name and columns of a table. The catalog is `None` for the engine's own, also
     /// where a query names that one as `AwsDataCatalog`; another one is spelled as [`Catalogs`] lists it. `see` gives `None`
     /// for a table that does not exist to the principal; it is asked without columns where a table is only listed.
     pub fn new(see: impl Fn(Option<&str>, &str, &str, &[&str]) -> Option<Visible> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(see)))
+        Self(Some(Arc::new(see)), None)
+    }
+
+    /// The same sight, for somebody who may also change tables: `may` is given catalog, namespace and name as `see` is.
+    pub fn changing(self, may: impl Fn(Write, Option<&str>, &str, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self(self.0, Some(Arc::new(may)))
+    }
+
+    /// Who sees everything may change everything; who does not, nothing but what was said.
+    pub(crate) fn allows(&self, write: Write, catalog: Option<&str>, namespace: &str, name: &str) -> bool {
+        match &self.1 {
+            Some(may) => may(write, catalog, namespace, name),
+            None => self.0.is_none(),
+        }
     }
 }
 
@@ -113,7 +149,8 @@ impl SeenCatalogs<'_> {
         let Some(tables) = self.catalogs.catalog(name).await? else { return Ok(None) };
         let is_own = self.own_names.iter().any(|own| own.eq_ignore_ascii_case(name));
         if is_own || self.sight.0.is_none() {
-            return Ok(Some(SeenTables { tables, catalog: None, sight: self.sight.clone() }));
+            let catalog = (!is_own).then(|| name.to_owned());
+            return Ok(Some(SeenTables { tables, catalog, sight: self.sight.clone() }));
         }
         let listed = self.catalogs.list_catalogs().await?;
         let exact = listed.iter().find(|known| *known == name);
@@ -133,6 +170,10 @@ pub(crate) struct SeenTables {
 }
 
 impl SeenTables {
+    pub fn catalog(&self) -> Option<&str> {
+        self.catalog.as_deref()
+    }
+
     /// What is visible of a table as it is now. One that cannot be seen, although it was found, has no rows.
     pub fn visible(&self, table: &LakeTable) -> Visible {
         let Some(see) = &self.sight.0 else { return Visible::default() };
@@ -191,6 +232,10 @@ impl Tables for SeenTables {
             return self.tables.load(table, cache).await;
         }
         Err(lake::Error::new(ErrorKind::NotFound, format!("no table named {table}")))
+    }
+
+    async fn writable(&self, table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
+        self.tables.writable(table).await
     }
 }
 

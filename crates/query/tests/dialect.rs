@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use iceberg::TableIdent;
-use query::EngineOptions;
+use query::{EngineOptions, Memory};
 
 use crate::support::*;
 
@@ -147,7 +147,9 @@ async fn a_query_sees_commits_made_since_the_one_before() {
 #[tokio::test]
 async fn a_query_stays_inside_its_memory() {
     let lake = LocalLake::new().await;
-    let engine = lake.engine_with(EngineOptions { memory_bytes_max: Some(1 << 20), ..EngineOptions::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::limited(1 << 20, folder.path()).unwrap();
+    let engine = lake.engine_with(EngineOptions { memory: Some(memory), ..EngineOptions::default() });
     let sql = "SELECT count(*) FROM (SELECT a.value v, b.value w FROM generate_series(1, 300) a JOIN generate_series(1, 1000) b ON a.value <> b.value GROUP BY 1, 2)";
     match engine.query(sql).await {
         // It may do with what it has, by spilling.

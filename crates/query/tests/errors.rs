@@ -88,7 +88,7 @@ async fn what_would_change_something_is_refused() {
         assert!(["DYN204", "DYN206"].contains(&error.code()), "{sql}: {} {error}", error.code());
     }
     let error = lake.error("DELETE FROM transactions").await;
-    assert_eq!(error.to_string(), "DELETE FROM is not allowed: queries here only read");
+    assert_eq!(error.to_string(), "DELETE FROM is not served here");
     assert_eq!(lake.error("SELECT * FROM '/etc/passwd'").await.code(), "DYN211");
     assert_eq!(lake.lines("SELECT count(*) FROM transactions").await, ["6"]);
 }

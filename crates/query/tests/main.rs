@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod catalogs;
 mod dialect;
 mod errors;
 mod names;

@@ -159,11 +159,12 @@ async fn listings_tell_of_visible_columns_only() {
         ("SHOW COLUMNS IN orders", vec!["id|bigint|null"]),
         ("SHOW TBLPROPERTIES orders", vec!["owner|me"]),
         ("SHOW TABLES LIKE '%a%'", vec![]),
-        ("SHOW TABLES IN secret", vec![]),
         ("SHOW DATABASES LIKE 's%'", vec!["sales"]),
     ] {
         assert_eq!(answer(&lake, &sight, sql).await, rows, "{sql}");
     }
+    let hidden = ask(&lake, &sight, "SHOW TABLES IN secret").await.unwrap_err();
+    assert_eq!(hidden.to_string(), "no database named secret");
     let created = answer(&lake, &sight, "SHOW CREATE TABLE orders").await.join("\n").to_lowercase();
     assert!(created.contains("`id` bigint"), "{created}");
     assert!(!created.contains("region") && !created.contains("price"), "{created}");

@@ -5,13 +5,13 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::PipelineFile;
 use super::case::CaseSection;
 use super::place::{self, Misfit};
 use super::transform::TransformSection;
 use super::value::{
     Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_queue, parse_size, parse_source_table,
 };
+use super::{PipelineFile, SourceStream};
 use crate::failure::Exit;
 
 #[derive(Deserialize)]
@@ -33,6 +33,7 @@ pub struct Sections {
 struct Source {
     table: Spanned<String>,
     stream: Option<Spanned<String>>,
+    kinesis_stream: Option<Spanned<String>>,
     start: Option<Spanned<String>>,
     backfill: Option<Spanned<String>>,
 }
@@ -87,6 +88,7 @@ impl Sections {
             Some((_, "changelog")) => pipeline::Mode::Changelog,
             Some((span, _)) => return Err(one_of(span, "mode", &["mirror", "changelog"])),
         };
+        let stream = self.source.stream()?;
         let cases = self.test.into_iter().zip(1..).map(|(case, number)| case.into_case(number));
         let cases = cases.collect::<Result<Vec<_>, _>>()?;
         let partition = self.target.partition.iter().map(|field| parsed(field, parse_partition_field));
@@ -94,6 +96,7 @@ impl Sections {
             name,
             path: path.to_owned(),
             source_table: parsed(&self.source.table, parse_source_table)?,
+            stream,
             start,
             catalog: self.target.catalog.as_ref().map(|catalog| parsed(catalog, Catalog::parse)).transpose()?,
             target: parsed(&self.target.table, TargetName::parse)?,
@@ -113,14 +116,6 @@ impl Sections {
         let unsupported = |span, what: &str, advice: &str| {
             Err(Misfit::value(span, format!("{what} is not supported by this version"), advice))
         };
-        if let Some((span, stream)) = spanned(&self.source.stream)
-            && stream != "dynamodb"
-        {
-            return match stream {
-                "kinesis" => unsupported(span, "stream = \"kinesis\"", "stream = \"dynamodb\""),
-                _ => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
-            };
-        }
         if let Some((span, backfill)) = spanned(&self.source.backfill)
             && backfill != "none"
         {
@@ -137,6 +132,23 @@ impl Sections {
             return Err(Misfit::value(queue.span(), message, "errors = \"s3://BUCKET/PREFIX/\" beside it"));
         }
         Ok(())
+    }
+}
+
+impl Source {
+    fn stream(&self) -> Result<SourceStream, Misfit> {
+        let named = self.kinesis_stream.as_ref();
+        match (spanned(&self.stream), named) {
+            (Some((_, "kinesis")), _) => {
+                Ok(SourceStream::Kinesis { named: named.map(|named| named.get_ref().clone()) })
+            }
+            (None | Some((_, "dynamodb")), None) => Ok(SourceStream::DynamoDb),
+            (None | Some((_, "dynamodb")), Some(named)) => {
+                let message = "kinesis_stream without stream = \"kinesis\"".to_owned();
+                Err(Misfit::value(named.span(), message, "stream = \"kinesis\""))
+            }
+            (Some((span, _)), _) => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
+        }
     }
 }
 

@@ -63,7 +63,11 @@ fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
         &with("[dead_letters]\nerrors = \"s3://letters/errors/\"\nqueue = \"a b\""),
         &["not an SQS queue", "orders.toml:7"],
     );
-    check_refused(&MINIMAL.replace("[target]", "stream = \"kinesis\"\n[target]"), &["kinesis", "orders.toml:3"]);
+    check_refused(
+        &MINIMAL.replace("[target]", "stream = \"kafka\"\n[target]"),
+        &["stream = \"kinesis\"", "orders.toml:3"],
+    );
+    check_refused(&MINIMAL.replace("[target]", "kinesis_stream = \"s\"\n[target]"), &["kinesis", "orders.toml:3"]);
     check_refused(&MINIMAL.replace("[target]", "backfill = \"scan\"\n[target]"), &["backfill"]);
 }
 

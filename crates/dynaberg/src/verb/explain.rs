@@ -108,7 +108,7 @@ const CODES: &[(&str, &str, &str)] = &[
     ("DYN201", "The table has no such column.", "The column that is suggested; DESCRIBE TABLE."),
     ("DYN202", "There is no such table.", "SHOW TABLES"),
     ("DYN203", "A name stands for more than one thing.", "table.column"),
-    ("DYN204", "The statement would change something.", "SELECT; tables are changed by their pipelines."),
+    ("DYN204", "The statement is not served.", "SELECT, INSERT INTO, CREATE TABLE, ALTER TABLE, DROP TABLE."),
     ("DYN205", "There is no such function.", "The function that is suggested."),
     (
         "DYN206",
@@ -124,6 +124,8 @@ const CODES: &[(&str, &str, &str)] = &[
     ),
     ("DYN210", "The table has no such snapshot, branch or tag.", "A row of \"TABLE$snapshots\" or \"TABLE$refs\"."),
     ("DYN211", "The query would read something that is not a table of the lake.", "SHOW TABLES"),
+    ("DYN212", "The table cannot be changed like that.", "What the message says; a pipeline's table is its file's."),
+    ("DYN213", "Whoever asks may not change the table.", "aws lakeformation grant-permissions"),
     (
         "DYN301",
         "The source table, its stream or its items cannot be read.",

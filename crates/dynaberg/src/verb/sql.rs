@@ -22,8 +22,8 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
         (None, None) => unreachable!("clap asks for one of them"),
     };
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
-    let lake = Aws::from_environment(ambient.clone()).await?.lake(catalog.as_ref()).await?;
-    let engine = engine(lake, &ambient)?;
+    let aws = Aws::from_environment(ambient.clone()).await?;
+    let engine = open(&aws, catalog.as_ref(), &ambient).await?;
 
     let format = output::table_format_or_default(arguments.output);
     for query in query::parse(&text).map_err(|error| query_failure(error, &text))? {
@@ -37,7 +37,18 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
     Ok(())
 }
 
-/// A query engine over the lake.
+/// A query engine over the lake that is named, and over the endpoint's table buckets.
+async fn open(aws: &Aws, catalog: Option<&Catalog>, ambient: &Ambient) -> Outcome<Engine> {
+    match catalog {
+        Some(Catalog::Rest { .. }) => engine(aws.lake(catalog).await?, ambient),
+        _ => {
+            let engine = Engine::over(aws.catalogs(catalog).await?, ambient.clone(), EngineOptions::default());
+            engine.map_err(|error| Failure::caused_by(Exit::Other, &error))
+        }
+    }
+}
+
+/// A query engine over one catalog.
 pub fn engine(lake: lake::Catalog, ambient: &Ambient) -> Outcome<Engine> {
     let engine = Engine::new(lake, ambient.clone(), EngineOptions::default());
     engine.map_err(|error| Failure::caused_by(Exit::Other, &error))

@@ -81,6 +81,18 @@ pub async fn replay(
     Ok(accounts.snapshot())
 }
 
+/// Sets the checkpoint of a pipeline's table back to a moment, in milliseconds since the Unix epoch.
+pub async fn rewind(
+    file: PipelineFile,
+    catalog: Option<Catalog>,
+    aws: &Aws,
+    index_dir: PathBuf,
+    to_ms: i64,
+) -> Outcome {
+    let accounts = Arc::new(Accounts::default());
+    Ok(Assembly::new(file, catalog, aws, index_dir, accounts, Arc::default()).rewind(to_ms).await?)
+}
+
 impl Running {
     pub fn account(&self) -> Account {
         self.status.accounts().snapshot()

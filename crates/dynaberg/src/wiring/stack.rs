@@ -13,12 +13,13 @@ use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
 use local_delivery::Sqs;
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
+use query::Memory;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, open_buckets};
-use crate::cli::Auth;
+use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
 
 pub struct StackOptions {
@@ -27,6 +28,9 @@ pub struct StackOptions {
     pub port: u16,
     pub auth: Auth,
     pub shard_rotation: Duration,
+    pub kinesis: KinesisArgs,
+    /// What queries may hold together.
+    pub query_memory_bytes_max: usize,
 }
 
 /// The services, up and answering.
@@ -49,7 +53,12 @@ impl Stack {
         let address = listener.local_addr().map_err(|error| Failure::caused_by(Exit::Other, &error))?;
         let endpoint = format!("http://{address}");
 
-        let capture_options = CaptureOptions { shard_rotation: options.shard_rotation, ..CaptureOptions::default() };
+        let capture_options = CaptureOptions {
+            shard_rotation: options.shard_rotation,
+            kinesis_faults: options.kinesis.kinesis_faults,
+            kinesis_throttling: !options.kinesis.kinesis_unthrottled,
+            ..CaptureOptions::default()
+        };
         let capture = Capture::open(&options.data_dir.join("capture"), capture_options, ambient.clone())
             .await
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -66,7 +75,9 @@ impl Stack {
         let local = open_buckets(move |bucket| local.object_store(bucket));
         let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
-        let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
+        let memory = query_memory(&options)?;
+        let folder = options.data_dir.join("analytics");
+        let analytics = Analytics::open(&folder, Arc::new(lakehouse), memory, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -74,6 +85,7 @@ impl Stack {
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
+            .json_service("kinesis", capture.kinesis())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
             .json_service("sqs", sqs.json())
@@ -106,6 +118,18 @@ impl Stack {
     pub async fn ended(mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// What queries hold, and the folder into which they spill. What a process that was killed has left there goes.
+fn query_memory(options: &StackOptions) -> Outcome<Memory> {
+    let folder = options.data_dir.join("spill");
+    let unusable = |error: &(dyn std::error::Error + 'static)| unopened(&options.data_dir, error);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
+        _ => {}
+    }
+    create_private_dir(&folder).map_err(|error| unusable(&error))?;
+    Memory::limited(options.query_memory_bytes_max, folder).map_err(|error| unusable(&error))
 }
 
 /// How callers prove who they are, and the credentials of our own pipelines.

@@ -123,7 +123,8 @@ impl RowDelta {
     /// The stamp, what this snapshot changes, and the totals carried on from its parent.
     fn summary(&self, head: &Table, changed: SnapshotSummaryCollector) -> HashMap<String, String> {
         let mut summary = self.stamp.as_ref().map(Stamp::summary).unwrap_or_default();
-        if self.replaced.is_some() {
+        // Without a stamp of its own, or under that of another commit, it is found again by this.
+        if self.replaced.is_some() || self.stamp.is_none() {
             summary.insert(MAINTENANCE_ID.to_owned(), self.commit_id.to_string());
         }
         summary.extend(changed.build());

@@ -64,6 +64,9 @@ pub(super) struct Execution {
     pub completed_ms: Option<i64>,
     pub bytes_scanned: u64,
     pub row_count: u64,
+    /// Rows that the statement wrote; `None` for one that reads.
+    #[serde(default)]
+    pub update_count: Option<u64>,
     pub output_bytes: u64,
     pub columns: Vec<ColumnInfo>,
     /// The grants that were in force, by their version.

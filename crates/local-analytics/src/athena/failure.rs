@@ -51,6 +51,8 @@ impl Failure {
             "DYN204" | "DYN211" => ("NOT_SUPPORTED", ""),
             "DYN205" => ("FUNCTION_NOT_FOUND", ""),
             "DYN206" => ("SYNTAX_ERROR", ""),
+            "DYN212" => ("NOT_SUPPORTED", ""),
+            "DYN213" => ("PERMISSION_DENIED", ""),
             "DYN208" => {
                 let reason = format!("Query exhausted resources at this scale factor: {error}");
                 return Self::new(2, EXHAUSTED, false, reason);

@@ -96,7 +96,7 @@ fn shown(execution: &Execution, page: Page) -> Value {
     let rows: Vec<Value> = page.rows.into_iter().map(row).collect();
     let columns: Vec<Value> = execution.columns.iter().map(ColumnInfo::shown).collect();
     let mut answer = json!({
-        "UpdateCount": 0,
+        "UpdateCount": execution.update_count.unwrap_or(0),
         "ResultSet": { "Rows": rows, "ResultSetMetadata": { "ColumnInfo": columns } },
     });
     if let Some(next) = page.next {

@@ -1,12 +1,15 @@
-//! What the caller's grants let a query see.
+//! Asks the engine on behalf of a caller.
 
 use aws_wire::Identity;
-use query::{Answer, Engine};
+use query::{Context, Rows};
 
 use crate::athena::Athena;
 use crate::athena::failure::Failure;
-use crate::athena::run::Place;
+use crate::athena::names;
+use crate::audit::{TableLimits, Touched};
+use crate::grants;
 use crate::lakehouse::Region;
+use crate::store::StoreError;
 
 impl Athena {
     /// Grants have another version after every change.
@@ -14,18 +17,39 @@ impl Athena {
         self.grants.version()
     }
 
-    /// Asks the engine on behalf of `identity`, with the grants of this moment.
+    /// Starts a query of `identity`, with the grants and the names of this moment. `touched` takes the
+    /// tables.
     pub(super) async fn ask(
         &self,
-        engine: &Engine,
         sql: &str,
         region: &Region,
         identity: &Identity,
-        place: &Place,
-    ) -> Result<Answer, Failure> {
+        context: &Context,
+        touched: &mut Touched,
+    ) -> Result<Rows, Failure> {
         let query = query::parse_one(sql).map_err(|error| Failure::of_query(&error))?;
-        let sight = self.grants.sight(region, identity, place.table_bucket.as_deref());
-        let sight = sight.map_err(|error| Failure::of_engine(error.to_string()))?;
-        engine.answer_within(query, &sight).await.map_err(|error| Failure::of_query(&error))
+        let (athena, of, by) = (self.clone(), region.clone(), identity.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let names = names::read(&athena.store, athena.lakehouse.catalogs(&of), &of)?;
+            let (known, place) = (names.clone(), of.clone());
+            let sight = athena.grants.sight(&of, &by, move |catalog, database, table| {
+                names::table_id(&known, &place, catalog, database, table)
+            })?;
+            Ok::<_, StoreError>((names, sight))
+        });
+        let read = read.await.map_err(|error| Failure::of_engine(error.to_string()))?;
+        let (names, sight) = read.map_err(|error| Failure::of_engine(error.to_string()))?;
+        let engine = self.engine.with_catalogs(names.clone());
+        let rows = engine.start(context, query, &sight).await.map_err(|error| Failure::of_query(&error))?;
+        touched.read.extend(rows.tables().iter().filter_map(|read| {
+            let (database, table) = read.name.split_once('.')?;
+            let id = names::table_id(&names, region, read.catalog.as_deref(), database, table)?;
+            Some(TableLimits::new(id, &read.visible))
+        }));
+        touched.wrote = rows.wrote().and_then(|wrote| {
+            let id = names::table_id(&names, region, wrote.catalog.as_deref(), &wrote.database, &wrote.table)?;
+            Some((id, grants::action(wrote.right)))
+        });
+        Ok(rows)
     }
 }

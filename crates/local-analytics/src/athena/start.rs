@@ -9,8 +9,6 @@ use crate::athena::execution::{Asked, Execution, State};
 use crate::athena::failure::{invalid, too_many};
 use crate::athena::work_groups::{self, WorkGroup};
 use crate::athena::{Answer, Call, data_catalogs, executions, run, statement};
-use crate::catalogs::{self, CatalogName};
-
 use crate::store::ExecutionRow;
 
 const QUERY_CHARACTERS_MAX: usize = 262_144;
@@ -79,7 +77,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         output: request.result_configuration.output_location,
     };
     let folder = output_folder(call, &asked, &work_group)?;
-    let place = place(call, &asked)?;
+    let context = context(call, &asked)?;
     if run::active_count(call.athena) >= ACTIVE_MAX {
         return Err(too_many());
     }
@@ -105,6 +103,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         completed_ms: None,
         bytes_scanned: 0,
         row_count: 0,
+        update_count: None,
         output_bytes: 0,
         columns: Vec::new(),
         policy_version: call.athena.policy_version(),
@@ -129,7 +128,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
     }
     let id = execution.id.clone();
     if !execution.is_done() {
-        run::spawn(call.athena, call.region.clone(), call.caller.identity.clone(), execution, place);
+        run::spawn(call.athena, call.region.clone(), call.caller.identity.clone(), execution, context);
     }
     Ok(json!({ "QueryExecutionId": id }))
 }
@@ -180,18 +179,10 @@ pub(super) fn parse_location(location: &str) -> Result<(String, String), AwsErro
     Ok((bucket.to_owned(), prefix.to_string()))
 }
 
-/// Where the query's names are looked up first. What does not exist is found out when it runs.
-fn place(call: &Call<'_>, asked: &Asked) -> Result<run::Place, AwsError> {
-    let catalog = data_catalogs::resolve(call, asked.catalog.as_deref())?;
-    let target = match &asked.database {
-        Some(database) => catalogs::namespace(call.store(), &call.region, &catalog, database)?,
-        None => None,
-    };
-    Ok(match (target, catalog) {
-        (Some(target), _) => run::Place { table_bucket: Some(target.table_bucket), namespace: Some(target.namespace) },
-        (None, CatalogName::TableBucket(bucket)) => run::Place { table_bucket: Some(bucket), namespace: None },
-        (None, _) => run::Place::default(),
-    })
+/// Where the query's names are looked up first. A database that does not exist is found out when it runs.
+fn context(call: &Call<'_>, asked: &Asked) -> Result<query::Context, AwsError> {
+    data_catalogs::resolve(call, asked.catalog.as_deref())?;
+    Ok(query::Context { catalog: asked.catalog.clone(), database: asked.database.clone() })
 }
 
 fn reuse_minutes(request: &Request) -> Result<Option<i64>, AwsError> {
@@ -208,7 +199,9 @@ fn reuse_minutes(request: &Request) -> Result<Option<i64>, AwsError> {
 
 /// An earlier result that answers the same, if the caller takes one of its age. What grants allow may not have changed.
 fn reusable(call: &Call<'_>, execution: &Execution) -> Result<Option<Execution>, AwsError> {
-    let Some(minutes) = execution.reuse_minutes else { return Ok(None) };
+    // What a statement changes, it changes again.
+    let is_query = execution.substatement == "SELECT";
+    let Some(minutes) = execution.reuse_minutes.filter(|_| is_query) else { return Ok(None) };
     let oldest = execution.submitted_ms - minutes * 60_000;
     let rows =
         call.store().executions(&execution.region, &execution.asked.work_group, i64::MAX, REUSE_CANDIDATES_MAX)?;

@@ -22,7 +22,8 @@ impl StatementType {
 
 /// The type of the statement, and what Athena calls it in more detail: `SELECT`, `SHOW_TABLES`.
 pub(super) fn classify(sql: &str) -> (StatementType, String) {
-    let words: Vec<String> = words(sql).take(2).collect();
+    let all: Vec<String> = words(sql).collect();
+    let words = &all[..all.len().min(2)];
     let first = words.first().map_or("", String::as_str);
     let statement_type = match first {
         "CREATE" | "ALTER" | "DROP" | "MSCK" => StatementType::Ddl,
@@ -32,20 +33,30 @@ pub(super) fn classify(sql: &str) -> (StatementType, String) {
     let substatement = match (statement_type, first) {
         (_, "WITH" | "VALUES" | "(" | "TABLE") => "SELECT".to_owned(),
         (StatementType::Dml, _) | (_, "EXPLAIN" | "DESCRIBE" | "DESC") => first.to_owned(),
+        (_, "CREATE") if is_create_as(&all) => "CREATE_TABLE_AS_SELECT".to_owned(),
         _ => words.join("_"),
     };
     (statement_type, substatement)
 }
 
-/// The words at the beginning, in capitals, without comments.
+fn is_create_as(words: &[String]) -> bool {
+    let is_query = |word: &String| ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|start| word.starts_with(start));
+    words.get(1).is_some_and(|word| word == "TABLE")
+        && words.windows(2).any(|pair| pair[0] == "AS" && (is_query(&pair[1]) || pair[1].starts_with('(')))
+}
+
+/// The text without its comments.
+pub(super) fn uncommented(sql: &str) -> String {
+    let shown = pieces(sql).into_iter().map(|piece| match piece {
+        Piece::Comment(_) => " ",
+        Piece::Quoted(text) | Piece::Plain(text) => text,
+    });
+    shown.collect()
+}
+
+/// The words of a statement in capitals, without comments.
 fn words(sql: &str) -> impl Iterator<Item = String> {
-    let bare: String = (pieces(sql).into_iter())
-        .map(|piece| match piece {
-            Piece::Comment(_) => " ",
-            Piece::Quoted(text) | Piece::Plain(text) => text,
-        })
-        .collect();
-    let words: Vec<String> = bare.split_whitespace().map(str::to_uppercase).collect();
+    let words: Vec<String> = uncommented(sql).split_whitespace().map(str::to_uppercase).collect();
     words.into_iter()
 }
 
@@ -149,6 +160,8 @@ mod tests {
         assert_eq!(kind("-- D13\n/* x */ WITH a AS (SELECT 1) SELECT 1"), (StatementType::Dml, "SELECT".into()));
         assert_eq!(kind("show tables in analytics"), (StatementType::Utility, "SHOW_TABLES".into()));
         assert_eq!(kind("CREATE TABLE t (a int)"), (StatementType::Ddl, "CREATE_TABLE".into()));
+        let create_as = "CREATE TABLE t WITH (format = 'PARQUET') AS SELECT 1 AS a";
+        assert_eq!(kind(create_as), (StatementType::Ddl, "CREATE_TABLE_AS_SELECT".into()));
         assert_eq!(kind("INSERT INTO t VALUES (1)"), (StatementType::Dml, "INSERT".into()));
     }
 

@@ -55,7 +55,6 @@ fn readable(policy: &Policy, principal: Principal<'_>, table: &TableId) -> Decis
             Granted::Columns(of, columns) if of == table => Columns::Only(columns.clone()),
             Granted::AllColumnsBut(of, columns) if of == table => Columns::AllBut(columns.clone()),
             Granted::CellsFilter(of, name) if of == table => {
-                // A filter that is deleted shows nothing.
                 filters.extend(policy.filters.iter().find(|filter| filter.table == *of && filter.name == *name));
                 continue;
             }
@@ -154,7 +153,13 @@ fn holds_any(policy: &Policy, principal: Principal<'_>, is_on: impl Fn(&Granted)
 }
 
 fn grants<'a>(policy: &'a Policy, principal: Principal<'a>) -> impl Iterator<Item = &'a Grant> {
-    policy.grants.iter().filter(move |grant| is_for(&grant.principal, principal.arn))
+    // Where a filter is deleted, a grant on it is one on nothing.
+    let is_of = |filter: &CellsFilter, table: &TableId, name: &String| filter.table == *table && filter.name == *name;
+    let is_there = move |grant: &&Grant| match &grant.resource {
+        Granted::CellsFilter(table, name) => policy.filters.iter().any(|filter| is_of(filter, table, name)),
+        _ => true,
+    };
+    policy.grants.iter().filter(move |grant| is_for(&grant.principal, principal.arn)).filter(is_there)
 }
 
 fn includes(grant: &Grant, permission: Permission) -> bool {

@@ -105,6 +105,7 @@ fn a_cells_filter_limits_rows_and_columns() {
     check(vec![on("eu")], vec![eu.clone()], limited(Columns::Only(names(&["id", "region"])), "region = 'EU'"));
     // One that is gone shows nothing.
     check(vec![on("eu")], vec![], Decision::Denied);
+    assert_eq!(ask(&policy(vec![on("eu")], vec![]), ANA, Action::Describe), Decision::Denied);
     // Of two, the rows are united and the columns intersected.
     let us = filter("us", Some("region = 'US'"), None, &["region"]);
     let both = limited(Columns::Only(names(&["id"])), "(region = 'EU') OR (region = 'US')");

@@ -47,6 +47,9 @@ struct Line<'a> {
     pipeline: String,
     shard: String,
     sequence_number: String,
+    /// Which of the records that an aggregated record holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<u32>,
     step: String,
     code: String,
     reason: String,
@@ -69,6 +72,7 @@ pub(super) fn write_lines(pipeline: &str, commit_id: Uuid, time: Timestamp, lett
             pipeline: pipeline.to_owned(),
             shard: letter.position().shard.as_str().to_owned(),
             sequence_number: letter.position().sequence_number.as_str().to_owned(),
+            part: Some(letter.position().part).filter(|part| *part > 0),
             step: letter.step.as_str().to_owned(),
             code: letter.code.to_owned(),
             reason: letter.reason.clone(),
@@ -96,8 +100,9 @@ fn read_line(line: &[u8]) -> Option<HeldLetter> {
         (None, encoded) => BASE64_STANDARD.decode(encoded?).ok()?.into(),
     };
     let sequence_number = SequenceNumber::parse(&line.sequence_number)?;
+    let position = Position { shard: ShardId::new(&line.shard), sequence_number, part: line.part.unwrap_or_default() };
     Some(HeldLetter {
-        record: RawRecord { position: Position { shard: ShardId::new(&line.shard), sequence_number }, json },
+        record: RawRecord { position, json },
         step: line.step,
         code: line.code,
         reason: line.reason,

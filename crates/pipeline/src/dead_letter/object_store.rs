@@ -170,7 +170,7 @@ mod tests {
 
     fn letter(digits: &str, json: &'static str, key: Option<u128>) -> StagedLetter {
         let sequence_number = SequenceNumber::parse(digits).unwrap();
-        let position = Position { shard: ShardId::new("shardId-1"), sequence_number };
+        let position = Position { shard: ShardId::new("shardId-1"), sequence_number, part: 0 };
         let letter = DeadLetter {
             record: RawRecord { position, json: Bytes::from_static(json.as_bytes()) },
             step: Step::Decode,

@@ -97,6 +97,10 @@ impl Sink for TableSink {
         text.map_or_else(|| Ok(Checkpoint::default()), |text| Checkpoint::from_text(&text))
     }
 
+    fn complete_up_to_ms(&self) -> Option<i64> {
+        self.writer.complete_up_to_ms()
+    }
+
     fn shape(&self) -> &TableShape {
         &self.shape
     }

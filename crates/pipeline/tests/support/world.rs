@@ -44,6 +44,7 @@ impl World {
     pub fn pipeline(&self) -> Pipeline {
         let sink = if self.is_narrow { self.table.narrow_sink(self.mode) } else { self.table.sink(self.mode) };
         Pipeline {
+            order: None,
             source: Box::new(self.source.clone()),
             sql: None,
             sink: Box::new(sink),

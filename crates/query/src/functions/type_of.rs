@@ -15,7 +15,8 @@ pub(super) fn all() -> Vec<Scalar> {
     })]
 }
 
-fn trino_name(data_type: &DataType) -> String {
+/// `varchar`, `decimal(12,2)`, `array(row(a bigint))`: the type as Trino spells it.
+pub(crate) fn trino_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "unknown".to_owned(),
         DataType::Int32 | DataType::UInt16 => "integer".to_owned(),

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::finding::{Finding, Layer};
 use crate::aws::Aws;
-use crate::config::{Catalog, PipelineFile};
+use crate::config::{Catalog, PipelineFile, SourceStream};
 use crate::wiring::{SAMPLE_ITEMS, target_of};
 
 /// The source cannot be read.
@@ -56,9 +56,19 @@ impl Surroundings {
 
     async fn look_at_source(&mut self, path: &Path, file: &PipelineFile, aws: &Aws) {
         let looked = async {
-            let source = pipeline::find_table(&aws.config, &file.source_table).await?;
-            self.keys = source.keys;
-            self.items = pipeline::sample_items(&aws.config, &source.name, SAMPLE_ITEMS).await?;
+            let (table, keys) = match &file.stream {
+                SourceStream::DynamoDb => {
+                    let source = pipeline::find_table(&aws.config, &file.source_table).await?;
+                    (source.name, source.keys)
+                }
+                SourceStream::Kinesis { named } => {
+                    let (table, keys) = pipeline::find_keys(&aws.config, &file.source_table).await?;
+                    pipeline::find_kinesis_stream(&aws.config, &table, named.as_deref()).await?;
+                    (table, keys)
+                }
+            };
+            self.keys = keys;
+            self.items = pipeline::sample_items(&aws.config, &table, SAMPLE_ITEMS).await?;
             Ok::<_, pipeline::Error>(())
         };
         if let Err(error) = looked.await {

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
+use aws_config::SdkConfig;
 use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
-    Accounts, AwsStreamApi, DeadLetterQueue, Desk, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, LetterQueue,
-    Mode, NoDeadLetters, ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions,
-    TableSink, Target,
+    Accounts, AwsStreamApi, Commit, DeadLetterQueue, Desk, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute,
+    KinesisSource, KinesisStreamApi, LetterQueue, Mode, NoDeadLetters, ObjectStoreDeadLetters, Order, OrderOptions,
+    Pipeline, ReplaySource, Result, Sink, Source, SqlTransform, StreamAt, TableOptions, TableSink, Target,
 };
 use url::Url;
 
 use crate::aws::Aws;
-use crate::config::{Catalog, PipelineFile};
+use crate::config::{Catalog, PipelineFile, SourceStream};
 use crate::failure::{Exit, Failure};
 
 /// How many items decide the columns of a table that does not exist yet.
@@ -48,13 +50,42 @@ impl Assembly {
     /// Reads the source table's stream. `Misconfigured` where the source is not there, or where a target is to be made
     /// from a sample of items and there is none.
     pub async fn open(&self) -> Result<Pipeline> {
-        let source = pipeline::find_table(&self.aws.config, &self.file.source_table).await?;
+        let Opened { table, keys, source } = self.open_source().await?;
         let lake = self.lake().await?;
-        let sample = pipeline::sample_items(&self.aws.config, &source.name, SAMPLE_ITEMS);
-        let sql = self.prepare_target(&lake, &source.keys, sample).await?;
-        let api = Arc::new(AwsStreamApi::new(&self.aws.config));
-        let stream = DynamoDbStreamsSource::new(api, &source.stream, self.file.start, self.aws.ambient());
-        self.pipeline(lake, Box::new(stream), &source.keys, sql).await
+        let sample = pipeline::sample_items(&self.aws.config, &table, SAMPLE_ITEMS);
+        let sql = self.prepare_target(&lake, &keys, sample).await?;
+        let order = self.order(table);
+        self.pipeline(lake, source, Some(order), &keys, sql).await
+    }
+
+    async fn open_source(&self) -> Result<Opened> {
+        let (config, ambient) = (&self.aws.config, self.aws.ambient());
+        match &self.file.stream {
+            SourceStream::DynamoDb => {
+                let table = pipeline::find_table(config, &self.file.source_table).await?;
+                let api = Arc::new(AwsStreamApi::new(config));
+                let source = DynamoDbStreamsSource::new(api, &table.stream, self.file.start, ambient);
+                Ok(Opened { table: table.name, keys: table.keys, source: Box::new(source) })
+            }
+            SourceStream::Kinesis { named } => {
+                let (table, keys) = pipeline::find_keys(config, &self.file.source_table).await?;
+                let stream = pipeline::find_kinesis_stream(config, &table, named.as_deref()).await?;
+                let api = Arc::new(KinesisStreamApi::new(config));
+                let source = KinesisSource::new(api, &stream, self.file.start, ambient);
+                Ok(Opened { table, keys, source: Box::new(source) })
+            }
+        }
+    }
+
+    fn order(&self, table: String) -> Order {
+        let config = self.aws.config.clone();
+        Order::new(OrderOptions {
+            table: Some(table),
+            mode: self.file.mode,
+            source_is_ordered: self.file.stream == SourceStream::DynamoDb,
+            streams: Arc::new(move |incarnation| stream_at(&config, incarnation)),
+            ambient: self.aws.ambient(),
+        })
     }
 
     /// Reads files of stream records instead.
@@ -64,7 +95,41 @@ impl Assembly {
         let items = async { Ok(sample.items) };
         let sql = self.prepare_target(&lake, &sample.keys, items).await?;
         let files = ReplaySource::open(files)?.for_batches_of(self.file.delivery.records_max);
-        self.pipeline(lake, Box::new(files), &sample.keys, sql).await
+        self.pipeline(lake, Box::new(files), None, &sample.keys, sql).await
+    }
+
+    /// The checkpoint in the table goes back to `to_ms`; whoever runs the pipeline now is stopped by it.
+    pub async fn rewind(&self, to_ms: i64) -> Result<()> {
+        let misconfigured = |message: String| Err(Error::new(ErrorKind::Misconfigured, message));
+        if self.file.mode == Mode::Changelog {
+            return misconfigured(format!(
+                "table {} is a changelog: it would have the changes since then twice. Try: a new target table with \
+                 `[source] stream = \"kinesis\"`, which begins with all that the stream still holds",
+                self.file.target
+            ));
+        }
+        let Opened { keys, source, .. } = self.open_source().await?;
+        let lake = self.lake().await?;
+        let sql = match self.file.transform {
+            Some(_) => self.prepare_target(&lake, &keys, async { Ok(Vec::new()) }).await?,
+            None => None,
+        };
+        let mut sink = TableSink::open(lake, target_of(&self.file).table, self.table_options(&keys, sql)).await?;
+        let checkpoint = sink.take_over().await?;
+        if !matches!(self.file.stream, SourceStream::Kinesis { .. }) || checkpoint.incarnation != source.incarnation() {
+            return misconfigured(format!(
+                "table {} is filled from {}, which cannot be read from a moment on. Try: `[source] stream = \
+                 \"kinesis\"`, and run the pipeline once",
+                self.file.target,
+                if checkpoint.incarnation.is_empty() { "no stream yet" } else { &checkpoint.incarnation }
+            ));
+        }
+        // What came since then is no longer promised to be in the table: it steps back while it is read again.
+        let complete_up_to = UNIX_EPOCH + Duration::from_millis(to_ms.max(0).unsigned_abs());
+        let rewound = checkpoint.rewind(to_ms);
+        let id = self.aws.ambient().uuid();
+        let commit = Commit { id, from: &checkpoint, to: &rewound, complete_up_to: Some(complete_up_to) };
+        sink.commit(lake::RowChanges::default(), commit).await
     }
 
     /// Makes the target where it is not there yet, and the transform for it. `sample` is waited for only where its
@@ -111,21 +176,16 @@ impl Assembly {
         &self,
         lake: lake::Catalog,
         source: Box<dyn Source>,
+        order: Option<Order>,
         keys: &[KeyAttribute],
         sql: Option<Arc<SqlTransform>>,
     ) -> Result<Pipeline> {
-        let options = TableOptions {
-            pipeline: self.file.name.clone(),
-            key_attributes: keys.iter().map(|key| key.name.clone()).collect(),
-            mode: self.file.mode,
-            evolve: self.file.evolve,
-            sql: sql.clone(),
-            index_dir: self.index_dir.clone(),
-        };
+        let options = self.table_options(keys, sql.clone());
         let target = lake.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
         let dead_letters = dead_letters(&self.file, &lake, target.metadata().location(), &self.aws).await?;
         Ok(Pipeline {
             source,
+            order,
             sql,
             sink: Box::new(TableSink::open(lake, target_of(&self.file).table, options).await?),
             dead_letters,
@@ -134,6 +194,17 @@ impl Assembly {
             accounts: self.accounts.clone(),
             ambient: self.aws.ambient(),
         })
+    }
+
+    fn table_options(&self, keys: &[KeyAttribute], sql: Option<Arc<SqlTransform>>) -> TableOptions {
+        TableOptions {
+            pipeline: self.file.name.clone(),
+            key_attributes: keys.iter().map(|key| key.name.clone()).collect(),
+            mode: self.file.mode,
+            evolve: self.file.evolve,
+            sql,
+            index_dir: self.index_dir.clone(),
+        }
     }
 
     /// The supervisor reacts to what went wrong by its kind; a lake that is not there yet may come.
@@ -177,6 +248,23 @@ pub async fn dead_letters(
     let client = aws.sqs(queue).map_err(by_exit)?;
     let queue = LetterQueue::open(client, queue, url.host_str().unwrap_or_default()).await?;
     Ok(Box::new(letters.announcing_to(queue)))
+}
+
+/// The source table, and the stream with its changes.
+struct Opened {
+    table: String,
+    keys: Vec<KeyAttribute>,
+    source: Box<dyn Source>,
+}
+
+/// How to read a stream by the name that a checkpoint has for it.
+fn stream_at(config: &SdkConfig, incarnation: &str) -> Option<StreamAt> {
+    if incarnation.contains(":kinesis:") {
+        let arn = incarnation.split_once('@').map_or(incarnation, |(arn, _)| arn);
+        return Some(StreamAt { api: Arc::new(KinesisStreamApi::new(config)), name: arn.to_owned() });
+    }
+    let is_dynamodb = incarnation.contains(":dynamodb:");
+    is_dynamodb.then(|| StreamAt { api: Arc::new(AwsStreamApi::new(config)), name: incarnation.to_owned() })
 }
 
 fn lake_error(error: lake::Error) -> Error {

@@ -5,34 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use iceberg::spec::{Schema, TableMetadata};
-use iceberg::{NamespaceIdent, TableIdent};
-use lake::{ErrorKind, LakeTable, ScanCache};
 use local_analytics::{Column, Lakehouse, LakehouseError, Region, TableDescription};
 use local_warehouse::{Directory, TableEntry, Warehouse, WarehouseError};
 use object_store::ObjectStore;
-use query::{Engine, EngineOptions, Tables, type_name};
+use query::{Catalogs, Tables, type_name};
 
 use crate::aws::Aws;
 use crate::config::Catalog;
-use crate::failure::Failure;
 
-/// What the queries of one engine may hold in memory together; beyond it they spill, then fail.
-const QUERY_MEMORY_BYTES_MAX: usize = 1 << 30;
-/// Engines that are kept, for databases that were asked last.
-const ENGINES_MAX: usize = 64;
+/// Table buckets that are kept open, those that were asked last.
+const CONNECTED_MAX: usize = 64;
 
 /// The warehouse, seen by analysts.
 pub struct WarehouseLakehouse {
     warehouse: Warehouse,
-    aws: Aws,
-    engines: Mutex<HashMap<EngineKey, Arc<Engine>>>,
+    lakes: Arc<Lakes>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct EngineKey {
-    region: Region,
-    table_bucket: Option<String>,
-    namespace: Option<String>,
+/// Connected catalogs of table buckets.
+struct Lakes {
+    warehouse: Warehouse,
+    aws: Aws,
+    connected: Mutex<HashMap<(Region, String), lake::Catalog>>,
 }
 
 type Result<T> = std::result::Result<T, LakehouseError>;
@@ -40,34 +34,15 @@ type Result<T> = std::result::Result<T, LakehouseError>;
 impl WarehouseLakehouse {
     /// `aws` are the settings of a client of this very stack.
     pub fn new(warehouse: Warehouse, aws: Aws) -> Self {
-        Self { warehouse, aws, engines: Mutex::default() }
+        let lakes = Lakes { warehouse: warehouse.clone(), aws, connected: Mutex::default() };
+        Self { warehouse, lakes: Arc::new(lakes) }
     }
 
     fn directory(&self, region: &Region) -> Directory {
         self.warehouse.directory(&region.account_id, &region.name)
     }
-
-    async fn open_engine(&self, key: &EngineKey) -> Result<Engine> {
-        let options = EngineOptions {
-            default_namespace: key.namespace.clone(),
-            memory_bytes_max: Some(QUERY_MEMORY_BYTES_MAX),
-            ..EngineOptions::default()
-        };
-        let ambient = self.aws.ambient();
-        let engine = match &key.table_bucket {
-            Some(table_bucket) => {
-                let region = key.region.name.clone();
-                let arn = format!("arn:aws:s3tables:{region}:{}:bucket/{table_bucket}", key.region.account_id);
-                let catalog = Catalog::TableBucket { arn, region };
-                Engine::new(self.aws.lake(Some(&catalog)).await.map_err(unanswered)?, ambient, options)
-            }
-            None => Engine::new(NoTables, ambient, options),
-        };
-        engine.map_err(|error| LakehouseError(error.into()))
-    }
 }
 
-#[async_trait]
 impl Lakehouse for WarehouseLakehouse {
     fn table_buckets(&self, region: &Region) -> Result<Vec<String>> {
         self.directory(region).table_buckets().map_err(failed)
@@ -93,28 +68,8 @@ impl Lakehouse for WarehouseLakehouse {
         table.map(describe).transpose()
     }
 
-    async fn engine(
-        &self,
-        region: &Region,
-        table_bucket: Option<&str>,
-        namespace: Option<&str>,
-    ) -> Result<Arc<Engine>> {
-        let key = EngineKey {
-            region: region.clone(),
-            table_bucket: table_bucket.map(str::to_owned),
-            namespace: namespace.map(str::to_owned),
-        };
-        let engines = || self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = engines().get(&key) {
-            return Ok(engine.clone());
-        }
-        let engine = Arc::new(self.open_engine(&key).await?);
-        let mut engines = engines();
-        if engines.len() >= ENGINES_MAX {
-            engines.clear();
-        }
-        engines.insert(key, engine.clone());
-        Ok(engine)
+    fn catalogs(&self, region: &Region) -> Arc<dyn Catalogs> {
+        Arc::new(TableBuckets { lakes: self.lakes.clone(), region: region.clone() })
     }
 
     fn objects(&self, bucket: &str) -> Option<Arc<dyn ObjectStore>> {
@@ -122,22 +77,59 @@ impl Lakehouse for WarehouseLakehouse {
     }
 }
 
-/// For queries that name no catalog with tables.
-struct NoTables;
+/// The table buckets of a region as catalogs of queries.
+struct TableBuckets {
+    lakes: Arc<Lakes>,
+    region: Region,
+}
+
+const TABLE_BUCKETS: &str = "s3tablescatalog/";
 
 #[async_trait]
-impl Tables for NoTables {
-    async fn list_namespaces(&self) -> lake::Result<Vec<NamespaceIdent>> {
-        Ok(Vec::new())
+impl Catalogs for TableBuckets {
+    async fn list_catalogs(&self) -> lake::Result<Vec<String>> {
+        let buckets = self.lakes.list(&self.region).await?;
+        Ok(buckets.into_iter().map(|bucket| format!("{TABLE_BUCKETS}{bucket}")).collect())
     }
 
-    async fn list_tables(&self, _namespace: &NamespaceIdent) -> lake::Result<Vec<TableIdent>> {
-        Ok(Vec::new())
+    async fn catalog(&self, name: &str) -> lake::Result<Option<Arc<dyn Tables>>> {
+        let Some((prefix, bucket)) = name.split_at_checked(TABLE_BUCKETS.len()) else { return Ok(None) };
+        let is_there = prefix.eq_ignore_ascii_case(TABLE_BUCKETS)
+            && self.lakes.list(&self.region).await?.iter().any(|known| known == bucket);
+        if !is_there {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(self.lakes.connect(&self.region, bucket).await?)))
+    }
+}
+
+impl Lakes {
+    async fn list(&self, region: &Region) -> lake::Result<Vec<String>> {
+        let directory = self.warehouse.directory(&region.account_id, &region.name);
+        let listed = tokio::task::spawn_blocking(move || directory.table_buckets()).await;
+        listed.map_err(|error| unanswered(&error))?.map_err(|error| unanswered(&error))
     }
 
-    async fn load(&self, table: &TableIdent, _cache: &Arc<ScanCache>) -> lake::Result<LakeTable> {
-        Err(lake::Error::new(ErrorKind::NotFound, format!("no table named {table}")))
+    async fn connect(&self, region: &Region, bucket: &str) -> lake::Result<lake::Catalog> {
+        let key = (region.clone(), bucket.to_owned());
+        let connected = || self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(catalog) = connected().get(&key) {
+            return Ok(catalog.clone());
+        }
+        let arn = format!("arn:aws:s3tables:{}:{}:bucket/{bucket}", region.name, region.account_id);
+        let catalog = Catalog::TableBucket { arn, region: region.name.clone() };
+        let catalog = self.aws.lake(Some(&catalog)).await.map_err(|failure| unanswered(&failure))?;
+        let mut connected = connected();
+        if connected.len() >= CONNECTED_MAX {
+            connected.clear();
+        }
+        connected.insert(key, catalog.clone());
+        Ok(catalog)
     }
+}
+
+fn unanswered(error: &dyn std::fmt::Display) -> lake::Error {
+    lake::Error::new(lake::ErrorKind::Unexpected, format!("ask the warehouse: {error}"))
 }
 
 fn describe(table: TableEntry) -> Result<TableDescription> {
@@ -172,8 +164,4 @@ fn columns(metadata: &TableMetadata) -> Result<Vec<Column>> {
 
 fn failed(error: WarehouseError) -> LakehouseError {
     LakehouseError(error.into())
-}
-
-fn unanswered(failure: Failure) -> LakehouseError {
-    LakehouseError(failure.to_string().into())
 }

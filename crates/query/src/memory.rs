@@ -1,0 +1,36 @@
+//! What queries may hold in memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+
+use crate::diagnosis;
+use crate::error::Result;
+
+/// How many of the hungriest operators an out-of-memory error names.
+const CONSUMERS_NAMED: usize = 3;
+
+/// What queries hold for sorting, grouping and joining. Engines that are given clones of one stay within its limit
+/// together: beyond it a query spills to disk, then fails.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub(crate) runtime: Arc<RuntimeEnv>,
+}
+
+impl Memory {
+    /// `spill_folder` takes what does not fit; it is made where there is none.
+    pub fn limited(bytes_max: usize, spill_folder: impl Into<PathBuf>) -> Result<Self> {
+        let named = CONSUMERS_NAMED.try_into().expect("it is not zero");
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes_max), named);
+        let builder = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_temp_file_path(spill_folder);
+        let runtime = builder.build_arc().map_err(|error| diagnosis::of(error, &[]))?;
+        Ok(Self { runtime })
+    }
+
+    /// For one query at a time that may take what the machine has.
+    pub fn unlimited() -> Self {
+        Self { runtime: Arc::default() }
+    }
+}

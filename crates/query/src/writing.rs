@@ -1,0 +1,252 @@
+//! Statements that change tables: what they ask for, and how it is done.
+//!
+//! `ddl` reads them, `definition` makes schemas of what is defined, `assignment` says which values a column takes. What
+//! may be changed the [`Sight`] decides, before it is looked up.
+
+mod assignment;
+mod ddl;
+mod definition;
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::sql::TableReference;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::ObjectName;
+use iceberg::{NamespaceIdent, TableIdent};
+use lake::{Appender, Catalog, ErrorKind, SchemaChange, TableCreation};
+
+use crate::answer::{Answer, Wrote};
+use crate::catalogs::Context;
+use crate::diagnosis;
+use crate::engine::Engine;
+use crate::error::{DENIED, Error, MEANING, NO_SUCH_TABLE, READ_ONLY, REFUSED, Result, UNREADABLE};
+use crate::rows::Rows;
+use crate::tables::{self, Tables};
+use crate::visible::{SeenCatalogs, Sight, Write};
+use crate::writing::assignment::Assignment;
+pub(crate) use crate::writing::ddl::read;
+use crate::writing::definition::Definition;
+
+/// A change of a table.
+pub(crate) struct Writing {
+    pub table: ObjectName,
+    pub act: Act,
+}
+
+pub(crate) enum Act {
+    Create {
+        definition: Definition,
+        if_not_exists: bool,
+    },
+    CreateAs {
+        definition: Definition,
+        if_not_exists: bool,
+        query: Box<Statement>,
+        with_data: bool,
+    },
+    /// Without columns, all of them in the table's order.
+    Insert {
+        columns: Vec<String>,
+        query: Box<Statement>,
+    },
+    Drop {
+        if_exists: bool,
+    },
+    Alter(Vec<SchemaChange>),
+    SetProperties(Vec<(String, String)>),
+}
+
+impl Writing {
+    /// The query whose rows it takes.
+    pub fn query_mut(&mut self) -> Option<&mut Statement> {
+        match &mut self.act {
+            Act::CreateAs { query, .. } | Act::Insert { query, .. } => Some(query),
+            _ => None,
+        }
+    }
+
+    fn right(&self) -> Write {
+        match self.act {
+            Act::Create { .. } | Act::CreateAs { .. } => Write::CreateTable,
+            Act::Insert { .. } => Write::Insert,
+            Act::Drop { .. } => Write::Drop,
+            Act::Alter(_) | Act::SetProperties(_) => Write::Alter,
+        }
+    }
+}
+
+/// A table to change, where its catalog has it.
+struct Target {
+    catalog: Catalog,
+    ident: TableIdent,
+    wrote: Wrote,
+}
+
+impl Engine {
+    /// Carries out a change. What it reads is limited by `sight` as any query is.
+    pub(crate) async fn write(&self, context: &Context, sight: &Sight, writing: Writing) -> Result<Answer> {
+        let right = writing.right();
+        let mut target = self.target(context, sight, writing.table, right).await?;
+        let rows = match writing.act {
+            Act::Create { definition, if_not_exists } => {
+                create(&target, &definition, if_not_exists).await?;
+                None
+            }
+            Act::CreateAs { definition, if_not_exists, query, with_data } => {
+                if if_not_exists && target.catalog.table_exists(&target.ident).await.map_err(failed)? {
+                    Some(0)
+                } else {
+                    let rows = self.run(context, sight, *query).await?;
+                    Some(create_as(&target, definition, rows, with_data).await?)
+                }
+            }
+            Act::Insert { columns, query } => {
+                let appender = Appender::open(&target.catalog, &target.ident).await.map_err(failed)?;
+                let rows = self.run(context, sight, *query).await?;
+                Some(insert(appender, &columns, rows).await?)
+            }
+            Act::Drop { if_exists } => {
+                drop_table(&target, if_exists).await?;
+                None
+            }
+            Act::Alter(changes) => {
+                target.refuse_pipelines().await?;
+                lake::change_schema(&target.catalog, &target.ident, &changes).await.map_err(failed)?;
+                None
+            }
+            Act::SetProperties(properties) => {
+                target.refuse_pipelines().await?;
+                let properties = definition::table_properties(&properties)?;
+                lake::set_properties(&target.catalog, &target.ident, properties).await.map_err(failed)?;
+                None
+            }
+        };
+        target.wrote.rows = rows;
+        Ok(told(target.wrote))
+    }
+
+    /// Finds the table that a statement changes, for somebody who may.
+    async fn target(&self, context: &Context, sight: &Sight, name: ObjectName, right: Write) -> Result<Target> {
+        let reference = object_name_to_table_reference(name, true).map_err(|error| diagnosis::of(error, &[]))?;
+        let Some(database) = reference.schema().or(self.default_database(context, &reference)) else {
+            let error = Error::new(MEANING, format!("{reference} names no database"));
+            return Err(error.with_help(format!("database.{}", reference.table())));
+        };
+        let (database, name) = (database.to_lowercase(), reference.table().to_lowercase());
+        let catalog = reference.catalog().unwrap_or_else(|| self.default_catalog(context));
+        let is_own = self.own_names.iter().any(|own| own.eq_ignore_ascii_case(catalog));
+        let known_as = (!is_own).then_some(catalog);
+        if !sight.allows(right, known_as, &database, &name) {
+            let message = format!("not allowed to {right} {database}.{name}");
+            return Err(Error::new(DENIED, message).with_help("ask for a grant in Lake Formation"));
+        }
+        let everything = Sight::everything();
+        let catalogs =
+            SeenCatalogs { catalogs: self.catalogs.as_ref(), own_names: &self.own_names, sight: &everything };
+        let tables = tables::catalog(&catalogs, catalog, Some(&reference)).await?;
+        let ident = TableIdent::new(NamespaceIdent::new(database.clone()), name.clone());
+        let wrote = Wrote { right, catalog: known_as.map(str::to_owned), database, table: name, rows: None };
+        match tables.writable(&ident).await.map_err(tables::unreadable)? {
+            Some((catalog, ident)) => Ok(Target { catalog, ident, wrote }),
+            None => Err(read_only(&reference)),
+        }
+    }
+}
+
+impl Target {
+    /// What a pipeline writes, its file defines.
+    async fn refuse_pipelines(&self) -> Result<()> {
+        let table = self.catalog.load_table(&self.ident).await.map_err(failed)?;
+        match lake::pipeline_of(&table).map_err(failed)? {
+            None => Ok(()),
+            Some(pipeline) => {
+                let message = format!("pipeline {pipeline} writes {}: SQL does not change it", self.ident);
+                Err(Error::new(REFUSED, message).with_help("change the pipeline file"))
+            }
+        }
+    }
+}
+
+async fn create(target: &Target, definition: &Definition, if_not_exists: bool) -> Result<()> {
+    let namespace = target.ident.namespace();
+    if if_not_exists && target.catalog.table_exists(&target.ident).await.map_err(failed)? {
+        return Ok(());
+    }
+    let creation: TableCreation = definition.creation(target.ident.name())?;
+    match target.catalog.create_table(namespace, creation).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let error = Error::new(NO_SUCH_TABLE, format!("no database named {}", namespace.to_url_string()));
+            Err(error.with_help("SHOW DATABASES"))
+        }
+        created => created.map(|_| ()).map_err(failed),
+    }
+}
+
+/// The table is there as soon as the query has begun; it goes again where the query fails.
+async fn create_as(target: &Target, mut definition: Definition, rows: Rows, with_data: bool) -> Result<u64> {
+    definition.columns = definition::columns_of(rows.schema())?;
+    create(target, &definition, false).await?;
+    if !with_data {
+        return Ok(0);
+    }
+    let filled = async {
+        let appender = Appender::open(&target.catalog, &target.ident).await.map_err(failed)?;
+        insert(appender, &[], rows).await
+    };
+    let filled = filled.await;
+    if filled.is_err()
+        && let Err(error) = target.catalog.drop_table(&target.ident).await
+    {
+        return Err(failed(error));
+    }
+    filled
+}
+
+async fn insert(mut appender: Appender, columns: &[String], mut rows: Rows) -> Result<u64> {
+    let assignment = Assignment::new(appender.schema(), columns, rows.schema())?;
+    while let Some(batch) = rows.next().await {
+        let written = async { appender.write(assignment.named(&batch?)).await.map_err(failed) };
+        if let Err(error) = written.await {
+            appender.abandon().await;
+            return Err(error);
+        }
+    }
+    appender.commit().await.map_err(failed)
+}
+
+async fn drop_table(target: &Target, if_exists: bool) -> Result<()> {
+    match target.refuse_pipelines().await {
+        Err(error) if error.code() == NO_SUCH_TABLE && if_exists => return Ok(()),
+        checked => checked?,
+    }
+    target.catalog.drop_table(&target.ident).await.map_err(failed)
+}
+
+fn read_only(reference: &TableReference) -> Error {
+    Error::new(READ_ONLY, format!("{reference} cannot be changed: its catalog is read-only here"))
+        .with_help("a table of \"s3tablescatalog/BUCKET\"")
+}
+
+/// What the lake said of a change.
+fn failed(error: lake::Error) -> Error {
+    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+    let message = causes.fold(error.to_string(), |message, cause| format!("{message}: {cause}"));
+    match error.kind() {
+        ErrorKind::NotFound => Error::new(NO_SUCH_TABLE, message).with_help("SHOW TABLES"),
+        ErrorKind::Refused | ErrorKind::Fenced => Error::new(REFUSED, message),
+        ErrorKind::Transient | ErrorKind::Unexpected => Error::new(UNREADABLE, message).with_source(error),
+    }
+}
+
+/// As Trino tells of it: how many rows were written, where rows were.
+fn told(wrote: Wrote) -> Answer {
+    let fields = wrote.rows.map(|_| Field::new("rows", DataType::Int64, false));
+    let schema = Arc::new(Schema::new(fields.into_iter().collect::<Vec<_>>()));
+    let rows = wrote.rows.map(|rows| Int64Array::from(vec![rows as i64]));
+    let batch = rows.map(|rows| RecordBatch::try_new(schema.clone(), vec![Arc::new(rows)]));
+    let batches = batch.map(|batch| batch.expect("one column of one number")).into_iter().collect();
+    Answer { schema, batches, bytes_read: 0, tables: Vec::new(), wrote: Some(wrote) }
+}

@@ -1,0 +1,222 @@
+"""Statements that change tables: by Athena's SQL, by the command line, under grants, and beside pipelines."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+import lakehouse
+from dynaberg import pyiceberg_catalog
+from test_athena import ended, rows, start
+from test_lake_formation import Person
+
+BUCKET = "writelake"
+ARN = f"arn:aws:s3tables:us-east-1:000000000000:bucket/{BUCKET}"
+CATALOG = f"000000000000:s3tablescatalog/{BUCKET}"
+OPTIONS = {
+    "ResultConfiguration": {"OutputLocation": "s3://write-results/"},
+    "QueryExecutionContext": {"Catalog": f"s3tablescatalog/{BUCKET}", "Database": "analytics"},
+}
+
+
+@pytest.fixture(scope="module")
+def lake(dynaberg):
+    lakehouse.transactions(dynaberg, BUCKET)
+    dynaberg.client("s3").create_bucket(Bucket="write-results")
+    target = {"CatalogId": CATALOG, "DatabaseName": "analytics"}
+    dynaberg.client("glue").create_database(DatabaseInput={"Name": "writelink", "TargetDatabase": target})
+    return pyiceberg_catalog(dynaberg, ARN)
+
+
+@pytest.fixture
+def athena(dynaberg, lake):
+    return Sql(dynaberg.client("athena"))
+
+
+class Sql:
+    def __init__(self, athena):
+        self.athena = athena
+
+    def run(self, query, **options):
+        """The query's execution."""
+        execution = ended(self.athena, start(self.athena, query, **{**OPTIONS, **options}))
+        assert execution["Status"]["State"] == "SUCCEEDED", (query, execution["Status"])
+        return execution
+
+    def rows(self, query, **options):
+        return rows(self.athena, query, **{**OPTIONS, **options})[1:]
+
+    def count(self, query):
+        """How many rows a statement says that it wrote."""
+        query_id = self.run(query)["QueryExecutionId"]
+        return self.athena.get_query_results(QueryExecutionId=query_id)["UpdateCount"]
+
+    def reason(self, query, **options):
+        status = ended(self.athena, start(self.athena, query, **{**OPTIONS, **options}))["Status"]
+        assert status["State"] == "FAILED", query
+        return status["StateChangeReason"]
+
+
+def test_a_table_is_created_as_athena_writes_it(athena, lake):
+    execution = athena.run("""CREATE TABLE IF NOT EXISTS analytics.orders (
+            id bigint COMMENT 'who', name string, price decimal(12, 2), placed timestamp, tags array<string>,
+            place struct<city: string, zip: int>, sizes map<string, double>)
+        COMMENT 'what was sold'
+        PARTITIONED BY (day(placed), bucket(4, id), name)
+        TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet', 'write_compression' = 'zstd')""")
+    assert (execution["StatementType"], execution["SubstatementType"]) == ("DDL", "CREATE_TABLE")
+    table = lake.load_table("analytics.orders")
+    names = [(field.name, str(field.field_type)) for field in table.schema().fields]
+    assert names == [
+        ("id", "long"),
+        ("name", "string"),
+        ("price", "decimal(12, 2)"),
+        ("placed", "timestamp"),
+        ("tags", "list<string>"),
+        ("place", "struct<9: city: optional string, 10: zip: optional int>"),
+        ("sizes", "map<string, double>"),
+    ]
+    assert table.schema().find_field("id").doc == "who" and table.properties["comment"] == "what was sold"
+    assert table.properties["write.parquet.compression-codec"] == "zstd"
+    transforms = [(field.name, str(field.transform)) for field in table.spec().fields]
+    assert transforms == [("placed_day", "day"), ("id_bucket", "bucket[4]"), ("name", "identity")]
+    athena.run("CREATE TABLE IF NOT EXISTS orders (id bigint)")
+    assert "orders" in athena.reason("CREATE TABLE orders (id bigint)")
+
+
+def test_rows_are_inserted_and_read_by_everybody(athena, lake):
+    athena.run("CREATE TABLE sales (id bigint, name string, price decimal(12,2), hour int, day date)")
+    insert = "INSERT INTO sales VALUES (1, 'a', 1.50, 7, DATE '2026-11-22'), (2, NULL, 2, NULL, NULL)"
+    assert athena.count(insert) == 2
+    assert athena.count("INSERT INTO sales (name, id) SELECT region, hour FROM transactions WHERE hour < 3") == 9
+    assert athena.count("INSERT INTO sales SELECT * FROM sales WHERE false") == 0
+    assert athena.rows("SELECT * FROM sales WHERE hour = 7") == [["1", "a", "1.50", "7", "2026-11-22"]]
+    assert athena.rows("SELECT count(*), count(name), count(price) FROM sales") == [["11", "10", "2"]]
+    scanned = lake.load_table("analytics.sales").scan().to_arrow().to_pylist()
+    assert len(scanned) == 11 and sum(row["price"] or 0 for row in scanned) == Decimal("3.50")
+    snapshots = lake.load_table("analytics.sales").snapshots()
+    assert [str(snapshot.summary.operation.value) for snapshot in snapshots] == ["append", "append"]
+
+
+def test_a_table_is_created_from_a_query(athena, lake):
+    execution = athena.run("""CREATE TABLE AwsDataCatalog."writelink"."by_region"
+        WITH (format = 'PARQUET', table_type = 'ICEBERG', is_external = false, partitioning = ARRAY['region']) AS
+        SELECT region, count(*) AS n, sum(amount) AS "Total", max(current_timestamp) AS at, 1 AS one
+        FROM transactions GROUP BY 1""")
+    assert (execution["StatementType"], execution["SubstatementType"]) == ("DDL", "CREATE_TABLE_AS_SELECT")
+    found = sorted(lake.load_table("analytics.by_region").scan().to_arrow().to_pylist(), key=lambda row: row["region"])
+    assert [(row["region"], row["n"]) for row in found] == [("APAC", 20), ("EU", 20), ("US", 20)]
+    assert sum(row["total"] for row in found) == sum(row["amount"] for row in lakehouse.ROWS)
+    athena.run("CREATE TABLE shape AS SELECT id, name FROM (VALUES (1, 'x')) AS t (id, name) WITH NO DATA")
+    assert athena.rows("SELECT * FROM shape") == []
+    # What fails on the way leaves no table.
+    assert athena.reason("CREATE TABLE half AS SELECT CAST(region AS bigint) AS n FROM transactions")
+    assert athena.reason("SELECT * FROM half").startswith("TABLE_NOT_FOUND")
+    assert "has no type" in athena.reason("CREATE TABLE nothing AS SELECT NULL AS a")
+
+
+def test_columns_are_added_renamed_widened_and_dropped(athena, lake):
+    athena.run("CREATE TABLE shapes (a int, b string)")
+    athena.run("INSERT INTO shapes VALUES (1, 'x')")
+    athena.run("ALTER TABLE shapes ADD COLUMNS (c double, d struct<e:string>)")
+    athena.run("ALTER TABLE shapes CHANGE COLUMN a wide bigint")
+    athena.run("ALTER TABLE shapes DROP COLUMN b")
+    assert athena.rows("SELECT wide, c, d FROM shapes") == [["1", None, None]]
+    athena.run("ALTER TABLE shapes SET TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '60')")
+    assert lake.load_table("analytics.shapes").properties["vacuum_max_snapshot_age_seconds"] == "60"
+    athena.run("DROP TABLE shapes")
+    athena.run("DROP TABLE IF EXISTS shapes")
+    assert "shapes" in athena.reason("DROP TABLE shapes")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("CREATE TABLE t (a tinyint)", "a type that Iceberg has"),
+        ("CREATE TABLE t (a int) LOCATION 's3://x/'", "S3 Tables chooses the location"),
+        ("CREATE TABLE t (a int) PARTITIONED BY (b)", "no column b"),
+        ("CREATE TABLE t (a int) PARTITIONED BY (week(a))", "no way to partition"),
+        ("CREATE TABLE t (a int) TBLPROPERTIES ('table_type' = 'HIVE')", "only Iceberg tables"),
+        ("CREATE TABLE t (a int) TBLPROPERTIES ('colour' = 'red')", "no property"),
+        ("CREATE TABLE nowhere.t (a int)", "no database named nowhere"),
+        ("INSERT INTO nothing VALUES (1)", "nothing"),
+        ("INSERT INTO strict VALUES (1)", "2 columns are to be filled"),
+        ("INSERT INTO strict VALUES ('1', 'a')", "column n is of type integer"),
+        ("INSERT INTO strict VALUES (3000000000, 'a')", "3000000000"),
+        ("INSERT INTO strict (n, m) VALUES (1, 'a')", "no column m"),
+        ("ALTER TABLE strict CHANGE COLUMN text text int", "text"),
+        ("ALTER TABLE strict RENAME TO other", "ADD COLUMNS"),
+        ("INSERT INTO AwsDataCatalog.default.t VALUES (1)", "read-only"),
+        ("MSCK REPAIR TABLE strict", "MSCK"),
+    ],
+)
+def test_what_cannot_be_done_says_why(athena, statement, words):
+    athena.run("CREATE TABLE IF NOT EXISTS strict (n int, text string)")
+    assert words in athena.reason(statement)
+    assert athena.rows("SELECT count(*) FROM strict") == [["0"]]
+
+
+def test_writers_need_grants(dynaberg, athena):
+    lake_formation = dynaberg.client("lakeformation")
+    athena.run("CREATE TABLE guarded (n bigint)")
+    person = Person(dynaberg, "scribe")
+    scribe = Sql(person.client("athena"))
+
+    def grant(resource, *permissions):
+        lake_formation.grant_permissions(Principal=person.principal, Resource=resource, Permissions=list(permissions))
+
+    statements = {
+        "INSERT": "INSERT INTO guarded VALUES (1)",
+        "ALTER": "ALTER TABLE guarded ADD COLUMNS (m int)",
+        "DROP": "DROP TABLE guarded",
+        "CREATE_TABLE": "CREATE TABLE own AS SELECT 1 AS n",
+    }
+    for statement in statements.values():
+        assert scribe.reason(statement).startswith("PERMISSION_DENIED")
+    # It is denied before it is looked up: what is there cannot be felt.
+    denied = scribe.reason("INSERT INTO guarded VALUES (1)").replace("guarded", "T")
+    assert denied == scribe.reason("INSERT INTO missing VALUES (1)").replace("missing", "T")
+    table = {"Table": {"CatalogId": CATALOG, "DatabaseName": "analytics", "Name": "guarded"}}
+    grant(table, "INSERT")
+    scribe.run(statements["INSERT"])
+    assert scribe.reason(statements["ALTER"]).startswith("PERMISSION_DENIED")
+    # Whoever may write need not be able to read.
+    assert scribe.reason("INSERT INTO guarded SELECT n FROM guarded").startswith("TABLE_NOT_FOUND")
+    grant(table, "ALTER", "DROP")
+    scribe.run(statements["ALTER"])
+    assert athena.rows("SELECT n, m FROM guarded") == [["1", None]]
+    scribe.run(statements["DROP"])
+    grant({"Database": {"CatalogId": CATALOG, "Name": "analytics"}}, "CREATE_TABLE")
+    assert scribe.reason("CREATE TABLE analytics.own2 AS SELECT amount FROM transactions").startswith("TABLE_NOT_FOUND")
+    lines = (dynaberg.data_dir / "analytics" / "audit.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines if "user/scribe" in line]
+    wrote = [entry["wrote"]["action"] for entry in entries if "wrote" in entry]
+    assert wrote == ["INSERT", "ALTER", "DROP"]
+    assert sum(entry["decision"] == "refused" for entry in entries) == len(entries) - 3
+
+
+def test_prepared_statements_are_kept_run_and_forgotten(athena):
+    query = "SELECT count(*) FROM transactions WHERE region = ? AND hour < ?"
+    athena.run(f"PREPARE per_region FROM {query}")
+    kept = athena.athena.get_prepared_statement(StatementName="per_region", WorkGroup="primary")
+    assert kept["PreparedStatement"]["QueryStatement"] == query
+    expected = [[str(sum(row["region"] == "EU" and row["hour"] < 12 for row in lakehouse.ROWS))]]
+    assert athena.rows("EXECUTE per_region USING 'EU', 12") == expected
+    assert athena.rows("EXECUTE per_region", ExecutionParameters=["'EU'", "12"]) == expected
+    assert "Incorrect number of parameters" in athena.reason("EXECUTE per_region USING 'EU'")
+    athena.run("DEALLOCATE PREPARE per_region")
+    assert athena.reason("EXECUTE per_region USING 'EU', 12").startswith("NOT_FOUND")
+    athena.run("CREATE TABLE prepared_rows (n bigint, t string)")
+    athena.run("PREPARE filling FROM INSERT INTO prepared_rows VALUES (?, ?)")
+    athena.run("EXECUTE filling USING 7, 'it''s'")
+    assert athena.rows("SELECT * FROM prepared_rows") == [["7", "it's"]]
+
+
+def test_the_command_line_writes_too(dynaberg, athena):
+    arguments = ("--catalog", ARN, "--output", "json")
+    dynaberg.run("sql", "CREATE TABLE analytics.typed (n bigint)", *arguments)
+    said = dynaberg.run("sql", "INSERT INTO analytics.typed SELECT * FROM UNNEST(sequence(1, 5))", *arguments)
+    assert json.loads(said.stdout) == [{"rows": 5}]
+    assert athena.rows("SELECT sum(n) FROM typed") == [["15"]]
+    refused = dynaberg.run("sql", "INSERT INTO analytics.typed VALUES ('x')", *arguments, check=False)
+    assert refused.returncode != 0 and "bigint" in refused.stderr
