@@ -78,6 +78,15 @@ def test_awswrangler_reads_a_query_into_a_data_frame(dynaberg, lake, monkeypatch
         QUERY, database="toollink", ctas_approach=False, s3_output=OUTPUT, boto3_session=session
     )
     check(list(frame.itertuples(index=False)))
+    unloaded = wr.athena.read_sql_query(
+        QUERY,
+        database="toollink",
+        ctas_approach=False,
+        unload_approach=True,
+        s3_output=f"{OUTPUT}unloaded/",
+        boto3_session=session,
+    )
+    check(list(unloaded.sort_values("transaction_id").itertuples(index=False)))
     tables = wr.catalog.tables(database="toollink", boto3_session=session)
     assert list(tables["Table"]) == ["transactions"]
     types = wr.catalog.get_table_types(database="toollink", table="transactions", boto3_session=session)

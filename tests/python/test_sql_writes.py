@@ -1,8 +1,10 @@
 """Statements that change tables: by Athena's SQL, by the command line, under grants, and beside pipelines."""
 
+import io
 import json
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
 import lakehouse
@@ -210,6 +212,7 @@ def test_prepared_statements_are_kept_run_and_forgotten(athena):
     athena.run("PREPARE filling FROM INSERT INTO prepared_rows VALUES (?, ?)")
     athena.run("EXECUTE filling USING 7, 'it''s'")
     assert athena.rows("SELECT * FROM prepared_rows") == [["7", "it's"]]
+    athena.run("DEALLOCATE PREPARE filling")
 
 
 def test_the_command_line_writes_too(dynaberg, athena):
@@ -220,3 +223,27 @@ def test_the_command_line_writes_too(dynaberg, athena):
     assert athena.rows("SELECT sum(n) FROM typed") == [["15"]]
     refused = dynaberg.run("sql", "INSERT INTO analytics.typed VALUES ('x')", *arguments, check=False)
     assert refused.returncode != 0 and "bigint" in refused.stderr
+
+
+def test_a_query_is_unloaded_into_files_of_its_owner(dynaberg, athena):
+    s3 = dynaberg.client("s3")
+    query = "UNLOAD (SELECT transaction_id, amount, date FROM transactions WHERE region = 'EU') TO '{}' WITH ({})"
+    execution = athena.run(query.format("s3://write-results/unloaded/", "format = 'PARQUET', compression = 'SNAPPY'"))
+    assert (execution["StatementType"], execution["SubstatementType"]) == ("DML", "UNLOAD")
+    bucket, key = execution["Statistics"]["DataManifestLocation"].removeprefix("s3://").split("/", 1)
+    (location,) = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
+    bucket, key = location.removeprefix("s3://").split("/", 1)
+    table = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+    expected = [row for row in lakehouse.ROWS if row["region"] == "EU"]
+    assert sorted(table["transaction_id"].to_pylist()) == sorted(row["transaction_id"] for row in expected)
+    assert sum(table["amount"].to_pylist()) == sum(row["amount"] for row in expected)
+    stranger = Person(dynaberg, "stranger")
+    assert stranger.status(stranger.client("s3").get_object, Bucket=bucket, Key=key) == 403
+    reason = athena.reason(query.format("s3://write-results/unloaded/", "format = 'PARQUET'"))
+    assert reason.startswith("HIVE_PATH_ALREADY_EXISTS")
+    athena.run(query.format("s3://write-results/lines/", "format = 'JSON'"))
+    (entry,) = s3.list_objects_v2(Bucket="write-results", Prefix="lines/")["Contents"]
+    lines = s3.get_object(Bucket="write-results", Key=entry["Key"])["Body"].read().splitlines()
+    assert {json.loads(line)["transaction_id"] for line in lines} == {row["transaction_id"] for row in expected}
+    assert "ORC" in athena.reason(query.format("s3://write-results/x/", "format = 'ORC'"))
+    assert "no bucket" in athena.reason(query.format("s3://nowhere/x/", "format = 'JSON'"))

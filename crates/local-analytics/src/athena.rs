@@ -23,6 +23,7 @@ mod sight;
 mod start;
 mod statement;
 mod tags;
+mod unload;
 mod value;
 mod work_groups;
 

@@ -22,6 +22,13 @@ pub(crate) struct Known {
 
 /// The parser's error about `sql`. It carries its place in words.
 pub(crate) fn of_syntax(error: DataFusionError, sql: &str) -> Error {
+    let error = match error {
+        DataFusionError::External(cause) => match cause.downcast::<Error>() {
+            Ok(own) => return *own,
+            Err(cause) => DataFusionError::External(cause),
+        },
+        other => other,
+    };
     let DataFusionError::SQL(parser_error, _) = error.find_root() else {
         return Error::new(SYNTAX, text(&error)).with_source(error);
     };

@@ -97,7 +97,7 @@ impl Engine {
     /// through.
     pub async fn start(&self, context: &Context, query: Query, sight: &Sight) -> Result<Rows> {
         match query.0 {
-            Parsed::Query(statement) => self.run(context, sight, *statement).await,
+            Parsed::Query(statement) | Parsed::Export(statement, _) => self.run(context, sight, *statement).await,
             Parsed::Write(writing) => self.write(context, sight, *writing).await.map(Rows::from),
             listing => self.list(context, sight, listing).await.map(Rows::from),
         }
@@ -128,7 +128,7 @@ impl Engine {
     /// What metadata alone answers.
     async fn list(&self, context: &Context, sight: &Sight, listing: Parsed) -> Result<Answer> {
         match listing {
-            Parsed::Query(_) | Parsed::Write(_) => unreachable!("they run"),
+            Parsed::Query(_) | Parsed::Export(..) | Parsed::Write(_) => unreachable!("they run"),
             Parsed::ShowNamespaces { catalog, like } => {
                 let tables = self.tables(context, sight, catalog.as_deref(), None).await?;
                 listing::namespaces(&tables, like.as_deref()).await

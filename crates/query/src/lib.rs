@@ -6,7 +6,8 @@
 //! versions, `named` puts these together; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
 //! what a catalog tells of itself. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
-//! and `arithmetic` where Athena computes otherwise. `writing` changes tables. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
+//! and `arithmetic` where Athena computes otherwise. `writing` changes tables,
+//! `export` writes answers to files. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
 //! its principal may see. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
@@ -17,6 +18,7 @@ mod diagnosis;
 mod dialect;
 mod engine;
 mod error;
+mod export;
 mod functions;
 mod information_schema;
 mod letter_case;
@@ -42,6 +44,7 @@ pub use answer::{Answer, SnapshotRead, TableRead, Wrote};
 pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG, NoCatalogs};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
+pub use export::Export;
 pub use links::{Link, LinkedCatalogs};
 pub use memory::Memory;
 pub use rows::{Meter, Rows};

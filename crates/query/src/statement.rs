@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::dialect::{self, Athena};
 use crate::error::{Error, READ_ONLY, Result, SYNTAX};
+use crate::export::Export;
 use crate::writing::{Act, Writing};
 use crate::{diagnosis, parameters, writing};
 
@@ -37,12 +38,15 @@ pub(crate) enum Parsed {
     ShowPartitions(ObjectName),
     ShowProperties(ObjectName),
     Write(Box<Writing>),
+    /// UNLOAD of a query's rows.
+    Export(Box<Statement>, Export),
 }
 
 /// A statement as it stands there.
-enum Raw {
+pub(crate) enum Raw {
     Sql(Statement),
     Write(Writing),
+    Export(Statement, Export),
 }
 
 /// What kind of statement Athena takes a query for.
@@ -57,6 +61,14 @@ pub enum StatementKind {
 }
 
 impl Query {
+    /// Where the rows are to be written, for who starts it; `None` where they are to be given back.
+    pub fn export(&self) -> Option<&Export> {
+        match &self.0 {
+            Parsed::Export(_, export) => Some(export),
+            _ => None,
+        }
+    }
+
     pub fn kind(&self) -> StatementKind {
         match &self.0 {
             Parsed::Query(statement) => match statement.as_ref() {
@@ -65,6 +77,7 @@ impl Query {
                 _ => StatementKind::Dml,
             },
             Parsed::Write(writing) if matches!(writing.act, Act::Insert { .. }) => StatementKind::Dml,
+            Parsed::Export(..) => StatementKind::Dml,
             _ => StatementKind::Ddl,
         }
     }
@@ -85,7 +98,7 @@ pub fn parse_with_parameters(sql: &str, parameters: &[String]) -> Result<Query> 
 pub(crate) fn constant(expr: &str) -> Result<Statement> {
     match only(statements(&format!("SELECT {expr}"))?)? {
         Raw::Sql(statement) => Ok(statement),
-        Raw::Write(_) => Err(Error::new(SYNTAX, format!("{expr} is no expression"))),
+        Raw::Write(_) | Raw::Export(..) => Err(Error::new(SYNTAX, format!("{expr} is no expression"))),
     }
 }
 
@@ -93,9 +106,12 @@ fn complete(raw: Raw, parameters: &[String]) -> Result<Query> {
     let mut parsed = match raw {
         Raw::Sql(statement) => classify(statement)?,
         Raw::Write(writing) => Parsed::Write(Box::new(writing)),
+        Raw::Export(query, export) => Parsed::Export(Box::new(query), export),
     };
     match &mut parsed {
-        Parsed::Query(statement) => parameters::fill_in(Some(statement), parameters)?,
+        Parsed::Query(statement) | Parsed::Export(statement, _) => {
+            parameters::fill_in(Some(statement), parameters)?;
+        }
         Parsed::Write(writing) => parameters::fill_in(writing.query_mut(), parameters)?,
         _ => parameters::fill_in(None, parameters)?,
     }
@@ -108,8 +124,8 @@ fn statements(sql: &str) -> Result<Vec<Raw>> {
         let tokens = dialect::rewrite(tokens);
         let mut statements = Vec::new();
         for tokens in tokens.split(|token| token.token == Token::SemiColon).filter(|tokens| !tokens.is_empty()) {
-            if let Some(writing) = writing::read(tokens, DEPTH_MAX)? {
-                statements.push(Raw::Write(writing));
+            if let Some(raw) = writing::read(tokens, DEPTH_MAX)? {
+                statements.push(raw);
                 continue;
             }
             let parser = DFParserBuilder::new(tokens.to_vec()).with_dialect(&Athena).with_recursion_limit(DEPTH_MAX);

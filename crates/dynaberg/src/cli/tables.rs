@@ -10,8 +10,9 @@ use super::{CatalogArgs, Format, TableFormat, duration, duration_or_none};
 
 #[derive(Args)]
 pub struct SqlArgs {
-    /// The query; or several, parted by semicolons, which are answered one after the other.
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    /// The query; or several, parted by semicolons, which are answered one after the other. Without it, and without a
+    /// file, they are read from standard input.
+    #[arg(conflicts_with = "file")]
     pub query: Option<String>,
     /// A file that holds the query or queries.
     #[arg(long, short)]

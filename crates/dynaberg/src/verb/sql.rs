@@ -1,5 +1,6 @@
 //! `dynaberg sql`: queries over the lake, and how fresh their answers are.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use ambient::Ambient;
@@ -15,23 +16,44 @@ use crate::system;
 
 pub async fn run(arguments: SqlArgs) -> Outcome {
     let ambient = system::ambient();
-    let text = match (&arguments.query, &arguments.file) {
-        (Some(text), _) => text.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|error| Failure::new(Exit::Usage, format!("read query file {}: {error}", file.display())))?,
-        (None, None) => unreachable!("clap asks for one of them"),
-    };
+    let text = text(&arguments)?;
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let aws = Aws::from_environment(ambient.clone()).await?;
     let engine = open(&aws, catalog.as_ref(), &ambient).await?;
 
-    let format = output::table_format_or_default(arguments.output);
-    for query in query::parse(&text).map_err(|error| query_failure(error, &text))? {
+    answer_all(&engine, &text, output::table_format_or_default(arguments.output), &ambient).await
+}
+
+/// What the command line, a file or a pipe asks.
+fn text(arguments: &SqlArgs) -> Outcome<String> {
+    match (&arguments.query, &arguments.file) {
+        (Some(text), _) => Ok(text.clone()),
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(Exit::Usage, format!("read query file {}: {error}", file.display()))),
+        (None, None) if std::io::stdin().is_terminal() => {
+            Err(Failure::new(Exit::Usage, "no query is given").advise("dynaberg sql 'SHOW TABLES', or -f FILE"))
+        }
+        (None, None) => std::io::read_to_string(std::io::stdin())
+            .map_err(|error| Failure::new(Exit::Usage, format!("read queries from standard input: {error}"))),
+    }
+}
+
+/// Answers the statements in `text`, one after the other.
+async fn answer_all(engine: &Engine, text: &str, format: TableFormat, ambient: &Ambient) -> Outcome {
+    for query in query::parse(text).map_err(|error| query_failure(error, text))? {
+        if query.export().is_some() {
+            return Err(Failure::new(Exit::Usage, "UNLOAD is Athena's: here the answer comes to standard output")
+                .advise("dynaberg sql 'SELECT …' --output csv > FILE"));
+        }
         let started = system::stopwatch();
-        let answer = engine.answer(query).await.map_err(|error| query_failure(error, &text))?;
+        let answer = engine.answer(query).await.map_err(|error| query_failure(error, text))?;
+        if answer.schema.fields().is_empty() && format == TableFormat::Table {
+            output::line("done")?;
+            continue;
+        }
         output::write_batches(format, answer.schema.clone(), &answer.batches)?;
         if format == TableFormat::Table {
-            output::line(footer(&answer, started.elapsed(), &ambient))?;
+            output::line(footer(&answer, started.elapsed(), ambient))?;
         }
     }
     Ok(())

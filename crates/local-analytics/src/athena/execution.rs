@@ -67,6 +67,9 @@ pub(super) struct Execution {
     /// Rows that the statement wrote; `None` for one that reads.
     #[serde(default)]
     pub update_count: Option<u64>,
+    /// The object that lists the files of an UNLOAD.
+    #[serde(default)]
+    pub manifest_location: Option<String>,
     pub output_bytes: u64,
     pub columns: Vec<ColumnInfo>,
     /// The grants that were in force, by their version.
@@ -127,6 +130,9 @@ impl Execution {
     fn statistics(&self, now_ms: i64) -> Value {
         let mut statistics = self.timeline(now_ms);
         statistics["DataScannedInBytes"] = self.bytes_scanned.into();
+        if let Some(location) = &self.manifest_location {
+            statistics["DataManifestLocation"] = location.as_str().into();
+        }
         statistics["ResultReuseInformation"] = json!({ "ReusedPreviousResult": self.is_reused });
         statistics
     }

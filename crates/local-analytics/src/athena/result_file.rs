@@ -74,6 +74,16 @@ pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows
     Ok(Written { columns, row_count, bytes, bytes_scanned: meter.bytes_read() })
 }
 
+/// Puts the list of the files that a statement has written, and gives its location.
+pub(super) async fn write_manifest(athena: &Athena, execution: &Execution, files: Bytes) -> Result<String, Failure> {
+    let place = Place::of(athena, execution)?;
+    let stem = place.key.strip_suffix(".csv").unwrap_or(&place.key);
+    let key = format!("{stem}-manifest.csv");
+    own_objects(athena, execution, vec![format!("{}/{key}", place.bucket)]).await?;
+    let put = place.objects.put(&Path::from(key.as_str()), files.into()).await;
+    put.map(|_| format!("s3://{}/{key}", place.bucket)).map_err(not_written)
+}
+
 /// For statements that have no result.
 pub(super) async fn write_nothing(athena: &Athena, execution: &Execution) -> Result<(), Failure> {
     let place = Place::of(athena, execution)?;
@@ -84,7 +94,7 @@ pub(super) async fn write_nothing(athena: &Athena, execution: &Execution) -> Res
 }
 
 /// Waits until the query has read more than its work group allows; for ever, where that does not happen.
-async fn exceeded(execution: &Execution, meter: &Meter) -> Failure {
+pub(super) async fn exceeded(execution: &Execution, meter: &Meter) -> Failure {
     let mut looks = tokio::time::interval(CUTOFF_CHECKED_EVERY);
     loop {
         looks.tick().await;
@@ -137,6 +147,11 @@ impl Place {
 /// Whose the objects are is known before they are there.
 async fn own(athena: &Athena, execution: &Execution, place: &Place) -> Result<(), Failure> {
     let objects = [place.key.clone(), place.metadata_key()].map(|key| format!("{}/{key}", place.bucket));
+    own_objects(athena, execution, objects.to_vec()).await
+}
+
+/// Makes objects, `bucket/key`, the caller's own.
+pub(super) async fn own_objects(athena: &Athena, execution: &Execution, objects: Vec<String>) -> Result<(), Failure> {
     let (store, owner) = (athena.store.clone(), execution.owner.clone());
     let owned =
         tokio::task::spawn_blocking(move || objects.iter().try_for_each(|object| store.own_result(object, &owner)));

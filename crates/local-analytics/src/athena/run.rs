@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::athena::execution::{Execution, State};
 use crate::athena::failure::Failure;
 use crate::athena::prepared::{self, Prepared};
-use crate::athena::{Answer, Athena, Call, executions, result_file};
+use crate::athena::{Answer, Athena, Call, executions, result_file, unload};
 use crate::audit::{Entry, Subject, Touched};
 use crate::lakehouse::Region;
 use crate::store::StoreError;
@@ -89,7 +89,12 @@ async fn answer(
         Prepared::Run(sql) => sql,
         Prepared::Done => return result_file::write_nothing(athena, execution).await,
     };
-    let rows = athena.ask(&sql, region, identity, context, touched).await?;
+    let query = query::parse_one(&sql).map_err(|error| Failure::of_query(&error))?;
+    let export = query.export().cloned();
+    let rows = athena.ask(query, region, identity, context, touched).await?;
+    if let Some(export) = export {
+        return unload::write(athena, execution, rows, &export).await;
+    }
     execution.update_count = rows.wrote().and_then(|wrote| wrote.rows);
     let written = result_file::write(athena, execution, rows).await?;
     execution.columns = written.columns;

@@ -1,7 +1,7 @@
 //! Asks the engine on behalf of a caller.
 
 use aws_wire::Identity;
-use query::{Context, Rows};
+use query::{Context, Query, Rows};
 
 use crate::athena::Athena;
 use crate::athena::failure::Failure;
@@ -21,13 +21,12 @@ impl Athena {
     /// tables.
     pub(super) async fn ask(
         &self,
-        sql: &str,
+        query: Query,
         region: &Region,
         identity: &Identity,
         context: &Context,
         touched: &mut Touched,
     ) -> Result<Rows, Failure> {
-        let query = query::parse_one(sql).map_err(|error| Failure::of_query(&error))?;
         let (athena, of, by) = (self.clone(), region.clone(), identity.clone());
         let read = tokio::task::spawn_blocking(move || {
             let names = names::read(&athena.store, athena.lakehouse.catalogs(&of), &of)?;

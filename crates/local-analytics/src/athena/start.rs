@@ -104,6 +104,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         bytes_scanned: 0,
         row_count: 0,
         update_count: None,
+        manifest_location: None,
         output_bytes: 0,
         columns: Vec::new(),
         policy_version: call.athena.policy_version(),

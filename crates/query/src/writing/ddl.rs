@@ -9,6 +9,8 @@ use iceberg::spec::{PrimitiveType, Type};
 use lake::SchemaChange;
 
 use crate::dialect::Athena;
+use crate::export::Export;
+use crate::statement::Raw;
 use crate::writing::definition::{self, Definition};
 use crate::writing::{Act, Writing};
 
@@ -24,8 +26,8 @@ const TYPES: [(&str, &str); 6] = [
     ("real", "float"),
 ];
 
-/// Reads one statement; `None` where it is none of DDL that changes tables.
-pub(crate) fn read(tokens: &[TokenWithSpan], depth_max: usize) -> Result<Option<Writing>, DataFusionError> {
+/// Reads one statement; `None` where it is neither DDL that changes tables nor UNLOAD.
+pub(crate) fn read(tokens: &[TokenWithSpan], depth_max: usize) -> Result<Option<Raw>, DataFusionError> {
     let mut reader = Reader {
         parser: Parser::new(&Athena).with_recursion_limit(depth_max).with_tokens_with_locations(tokens.to_vec()),
         tokens,
@@ -41,10 +43,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn statement(&mut self) -> Result<Option<Writing>, DataFusionError> {
+    fn statement(&mut self) -> Result<Option<Raw>, DataFusionError> {
         use Keyword::{ALTER, CREATE, DROP, TABLE};
         if self.parser.parse_keywords(&[CREATE, TABLE]) {
-            return self.create().map(Some);
+            return self.create().map(Raw::Write).map(Some);
+        }
+        if self.parser.parse_keyword(Keyword::UNLOAD) {
+            return self.unload().map(Some);
         }
         let read = if self.parser.parse_keywords(&[DROP, TABLE]) {
             self.drop_table()
@@ -54,7 +59,7 @@ impl Reader<'_> {
             return Ok(None);
         };
         let writing = read.and_then(|writing| self.end().map(|()| writing));
-        writing.map(Some).map_err(DataFusionError::from)
+        writing.map(Raw::Write).map(Some).map_err(DataFusionError::from)
     }
 
     fn create(&mut self) -> Result<Writing, DataFusionError> {
@@ -75,6 +80,32 @@ impl Reader<'_> {
         Ok(Writing { table, act: Act::CreateAs { definition, if_not_exists, query: Box::new(query), with_data } })
     }
 
+    /// `(query) TO 's3://…' WITH (format = 'PARQUET')`.
+    fn unload(&mut self) -> Result<Raw, DataFusionError> {
+        self.parser.expect_token(&Token::LParen)?;
+        let start = self.parser.index();
+        let mut depth = 1;
+        while depth > 0 {
+            let token = self.parser.next_token();
+            depth += match token.token {
+                Token::LParen => 1,
+                Token::RParen => -1,
+                Token::EOF => return Ok(self.parser.expected(")", token)?),
+                _ => 0,
+            };
+        }
+        let query = self.query(&self.tokens[start..self.parser.index() - 1])?;
+        self.parser.expect_keyword(Keyword::TO)?;
+        let location = self.parser.parse_literal_string()?;
+        let mut definition = Definition::default();
+        if self.parser.parse_keyword(Keyword::WITH) {
+            self.with(&mut definition)?;
+        }
+        self.end()?;
+        let export = Export::new(location, &definition.properties);
+        Ok(Raw::Export(query, export.map_err(|error| DataFusionError::External(error.into()))?))
+    }
+
     /// The query behind AS, and whether its rows are wanted: `WITH NO DATA` may follow.
     fn rest(&mut self) -> Result<(Statement, bool), DataFusionError> {
         let mut rest = &self.tokens[self.parser.index()..];
@@ -86,11 +117,15 @@ impl Reader<'_> {
                 break;
             }
         }
-        let parser = DFParserBuilder::new(rest.to_vec()).with_dialect(&Athena).with_recursion_limit(self.depth_max);
+        Ok((self.query(rest)?, with_data))
+    }
+
+    fn query(&self, tokens: &[TokenWithSpan]) -> Result<Statement, DataFusionError> {
+        let parser = DFParserBuilder::new(tokens.to_vec()).with_dialect(&Athena).with_recursion_limit(self.depth_max);
         let mut statements = parser.build()?.parse_statements()?;
         match statements.pop_front() {
-            Some(query) if statements.is_empty() => Ok((query, with_data)),
-            _ => Err(ParserError::ParserError("expected one query behind AS".to_owned()).into()),
+            Some(query) if statements.is_empty() => Ok(query),
+            _ => Err(ParserError::ParserError("expected a query".to_owned()).into()),
         }
     }
 
