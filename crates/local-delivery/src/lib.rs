@@ -1,1 +1,7 @@
 //! What carries records onward and looks after those that failed: Amazon SQS and AWS Lambda, served to unmodified clients.
+
+mod lambda;
+
+pub use lambda::{
+    CredentialsOf, FunctionCredentials, Lambda, LambdaError, LambdaOptions, Neighbours, ObjectError, Objects,
+};

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use ambient::Ambient;
 use aws_credential_types::Credentials;
-use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
+use aws_wire::Gateway;
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
+use local_delivery::{Lambda, LambdaOptions, Neighbours};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{Aws, open_buckets};
 use crate::cli::Auth;
 use crate::failure::{Exit, Failure, Outcome};
+
+use keys::{Keys, keys};
 
 pub struct StackOptions {
     pub data_dir: PathBuf,
@@ -56,7 +59,7 @@ impl Stack {
             .await
             .map_err(|error| unopened(&options.data_dir, &error))?;
 
-        let (authentication, credentials) = authentication(options.auth, &ambient)?;
+        let Keys { authentication, pipelines: credentials, functions } = keys(options.auth, &ambient)?;
         let vended = VendedCredentials {
             access_key_id: credentials.access_key_id().to_owned(),
             secret_access_key: credentials.secret_access_key().to_owned(),
@@ -68,20 +71,30 @@ impl Stack {
         let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
+        let neighbours = Neighbours {
+            objects: Arc::new(objects::WarehouseObjects(warehouse.clone())),
+            streams: capture.streams(),
+            queues: None,
+        };
+        let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
+        let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
             .rest_service("lakeformation", analytics.lake_formation())
+            .rest_service("lambda", lambda.service())
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
             .streaming_service("s3", warehouse.s3(authentication));
 
         let mut tasks = JoinSet::new();
-        let ended = shutdown.clone();
+        let (ended, lambda_ended) = (shutdown.clone(), shutdown.clone());
         tasks.spawn(async move { gateway.serve(listener, ended).await });
         tasks.spawn(async move { capture.run(shutdown).await });
+        tasks.spawn(async move { lambda.run(lambda_ended).await });
         Ok(Self { endpoint, warehouse, credentials, tasks, _lock: lock })
     }
 
@@ -100,19 +113,6 @@ impl Stack {
     /// Waits until the services have ended.
     pub async fn ended(mut self) {
         while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// How callers prove who they are, and the credentials of our own pipelines.
-fn authentication(auth: Auth, ambient: &Ambient) -> Outcome<(Authentication, Credentials)> {
-    match auth {
-        Auth::Dev => Ok((Authentication::Dev, Credentials::from_keys("dev", "dev", None))),
-        Auth::Strict => {
-            let mut known = keys::from_environment()?;
-            let (id, secret) = ("dynaberg-pipelines", ambient.uuid().to_string());
-            known.insert(id, keys::access_key(&secret, Identity::administrator(DEFAULT_ACCOUNT_ID)));
-            Ok((Authentication::Strict(Arc::new(known)), Credentials::from_keys(id, secret, None)))
-        }
     }
 }
 
@@ -157,3 +157,4 @@ fn unopened(data_dir: &Path, error: &(dyn std::error::Error + 'static)) -> Failu
 
 mod keys;
 mod lakehouse;
+mod objects;
