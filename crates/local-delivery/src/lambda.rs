@@ -1,9 +1,9 @@
-//! AWS Lambda: functions that run as processes of this machine.
+//! AWS Lambda: functions that run as processes of this machine, and event source mappings that feed them.
 //!
 //! `service` leads a request (`request`) to its operation: `functions`, `concurrency`, `tags`, `invoke`. A function
 //! (`function`, its code in `package`) runs in processes that the `fleet` keeps warm: each is an `environment`, which takes
 //! its events from a `runtime_api` of its own, prints to a `log_stream`, and ends with us (`process`). Events accepted
-//! for later wait in `events`. What must be remembered is in `store`; other services are `neighbours`.
+//! for later wait in `events`; `mapping` has those of streams and queues. What must be remembered is in `store`; other services are `neighbours`.
 
 mod concurrency;
 mod environment;
@@ -15,6 +15,7 @@ mod function_name;
 mod functions;
 mod invoke;
 mod log_stream;
+mod mapping;
 mod neighbours;
 mod package;
 mod process;
@@ -84,6 +85,7 @@ impl Lambda {
         std::fs::create_dir_all(folder)?;
         let folder = folder.canonicalize()?;
         let store = Arc::new(Store::open(&folder.join("lambda.sqlite"))?);
+        mapping::pollers::forget_deleted(&store)?;
         let packages = Packages::open(folder.join("packages"), ambient.clone())?;
         let used = used_packages(&store)?;
         packages.sweep(|sha256| used.contains(sha256))?;
@@ -97,8 +99,9 @@ impl Lambda {
             ambient: ambient.clone(),
             pools: Default::default(),
         };
-        let (fleet, events) = (Arc::new(fleet), Arc::default());
-        Ok(Self { service: Service { store, fleet, neighbours: options.neighbours, events, ambient } })
+        let (fleet, mappings, events) = (Arc::new(fleet), Arc::default(), Arc::default());
+        let neighbours = options.neighbours;
+        Ok(Self { service: Service { store, fleet, neighbours, mappings, events, ambient } })
     }
 
     /// The endpoint.
@@ -114,8 +117,11 @@ impl Lambda {
                 self.service.fleet.end_idle(|_| true);
             }
         };
+        let work = async {
+            tokio::join!(events::run(&self.service, &shutdown), mapping::pollers::run(&self.service, &shutdown));
+        };
         tokio::select! {
-            () = events::run(&self.service, &shutdown) => {}
+            () = work => {}
             () = idle => {}
         }
         self.service.fleet.end();

@@ -10,6 +10,8 @@ use http::{Method, Request, Response};
 use tokio::sync::Notify;
 
 use crate::lambda::fleet::Fleet;
+use crate::lambda::mapping::operations as mappings;
+use crate::lambda::mapping::pollers::Mappings;
 use crate::lambda::neighbours::Neighbours;
 use crate::lambda::request::{Answer, Call};
 use crate::lambda::store::Store;
@@ -21,6 +23,7 @@ pub(crate) struct Service {
     pub store: Arc<Store>,
     pub fleet: Arc<Fleet>,
     pub neighbours: Neighbours,
+    pub mappings: Arc<Mappings>,
     /// Woken when an event was accepted.
     pub events: Arc<Notify>,
     pub ambient: Ambient,
@@ -49,6 +52,7 @@ impl Service {
             (&Method::POST, ["functions"]) => functions::create(self, &call).await,
             (&Method::PUT, ["functions", name, "code"]) => functions::update_code(self, &call, name).await,
             (&Method::POST, ["functions", name, "invocations"]) => invoke::invoke(self, &call, name).await,
+            (&Method::POST, ["event-source-mappings"]) => mappings::create(self, &call).await,
             _ => {
                 let service = self.clone();
                 blocking(move || service.answer_blocking(&call)).await
@@ -71,6 +75,10 @@ impl Service {
             ["functions", name, "concurrency"] if get => concurrency::get(self, call, name),
             ["functions", name, "concurrency"] if delete => concurrency::delete(self, call, name),
             ["account-settings"] if get => concurrency::account_settings(self, call),
+            ["event-source-mappings"] if get => mappings::list(self, call),
+            ["event-source-mappings", uuid] if get => mappings::get(self, call, uuid),
+            ["event-source-mappings", uuid] if put => mappings::update(self, call, uuid),
+            ["event-source-mappings", uuid] if delete => mappings::delete(self, call, uuid),
             ["tags", arn] if get => tags::list(self, call, arn),
             ["tags", arn] if post => tags::tag(self, call, arn),
             ["tags", arn] if delete => tags::untag(self, call, arn),

@@ -211,6 +211,14 @@ impl Store {
             .collect()
     }
 
+    /// The mappings of which anything is kept.
+    pub(crate) fn mappings_with_shards(&self) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT DISTINCT mapping FROM shard")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     pub(crate) fn forget_shard(&self, mapping: &str, shard: &str) -> Result<()> {
         self.lock().prepare_cached("DELETE FROM shard WHERE mapping = ? AND id = ?")?.execute([mapping, shard])?;
         Ok(())
