@@ -254,8 +254,8 @@ def test_partial_batch_responses_go_on_at_the_first_failed_record(functions, tab
         tmp_path,
         """
         failed = [r["dynamodb"]["SequenceNumber"] for r in event["Records"] if "poison" in image(r)]
-        return {{"batchItemFailures": [{{"itemIdentifier": number}} for number in failed]}}
-        """.replace("{{", "{").replace("}}", "}"),
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+        """,
     )
     for version in range(6):
         table.put_item(Item={"id": "one", "version": version, **({"poison": True} if version == 3 else {})})

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
@@ -41,7 +42,16 @@ impl TransportError {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The network, for other services of AWS than a catalog. Requests are signed where `signing` says for whom.
+pub fn http_transport(
+    signing: Option<Signing>,
+    answer_timeout: Duration,
+    ambient: Ambient,
+) -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(HttpTransport::new(signing, answer_timeout, ambient)?))
+}
 
 /// The network.
 pub(crate) struct HttpTransport {
@@ -50,12 +60,12 @@ pub(crate) struct HttpTransport {
 }
 
 impl HttpTransport {
-    pub fn new(signing: Option<Signing>, ambient: Ambient) -> Result<Self> {
+    pub fn new(signing: Option<Signing>, answer_timeout: Duration, ambient: Ambient) -> Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
+            .timeout(answer_timeout)
             .build();
         let client =
             client.map_err(|error| Error::new(ErrorKind::Unexpected, "make an HTTP client").with_source(error))?;

@@ -40,6 +40,7 @@ impl World {
         Pipeline {
             source: Box::new(self.source.clone()),
             sql: None,
+            lambda: None,
             sink: Box::new(self.table.sink(self.mode)),
             dead_letters: Box::new(self.table.dead_letters()),
             delivery: self.delivery.clone(),

@@ -8,8 +8,8 @@ use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
-    Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, Mode,
-    NoDeadLetters, ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions,
+    Accounts, AwsStreamApi, DeadLetterQueue, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute, LambdaTransform,
+    Mode, NoDeadLetters, ObjectStoreDeadLetters, Pipeline, ReplaySource, Result, Source, SqlTransform, TableOptions,
     TableSink, Target,
 };
 use url::Url;
@@ -28,6 +28,12 @@ pub struct Assembly {
     aws: Aws,
     index_dir: PathBuf,
     accounts: Arc<Accounts>,
+}
+
+/// What becomes of records before they are rows.
+struct Transforms {
+    sql: Option<Arc<SqlTransform>>,
+    lambda: Option<LambdaTransform>,
 }
 
 impl Assembly {
@@ -49,20 +55,51 @@ impl Assembly {
         let source = pipeline::find_table(&self.aws.config, &self.file.source_table).await?;
         let lake = self.lake().await?;
         let sample = pipeline::sample_items(&self.aws.config, &source.name, SAMPLE_ITEMS);
+        let lambda = self.lambda(&source.stream)?;
+        let sample = async { Self::seen_by(lambda.as_ref(), &source.keys, sample.await?).await };
         let sql = self.prepare_target(&lake, &source.keys, sample).await?;
         let api = Arc::new(AwsStreamApi::new(&self.aws.config));
         let stream = DynamoDbStreamsSource::new(api, &source.stream, self.file.start, self.aws.ambient());
-        self.pipeline(lake, Box::new(stream), &source.keys, sql).await
+        self.pipeline(lake, Box::new(stream), &source.keys, Transforms { sql, lambda }).await
     }
 
     /// Reads files of stream records instead.
     pub async fn open_replay(&self, files: Vec<PathBuf>) -> Result<Pipeline> {
         let sample = pipeline::sample_records(&files, SAMPLE_ITEMS).await?;
         let lake = self.lake().await?;
-        let items = async { Ok(sample.items) };
+        let lambda = self.lambda(&self.file.source_table)?;
+        let items = Self::seen_by(lambda.as_ref(), &sample.keys, sample.items);
         let sql = self.prepare_target(&lake, &sample.keys, items).await?;
         let files = ReplaySource::open(files)?.for_batches_of(self.file.delivery.records_max);
-        self.pipeline(lake, Box::new(files), &sample.keys, sql).await
+        self.pipeline(lake, Box::new(files), &sample.keys, Transforms { sql, lambda }).await
+    }
+
+    /// The function that records pass through, where the file names one. `source` is what it is told of their origin.
+    fn lambda(&self, source: &str) -> Result<Option<LambdaTransform>> {
+        let Some(name) = &self.file.lambda else { return Ok(None) };
+        let function = self
+            .aws
+            .function(name)
+            .map_err(|failure: Failure| Error::new(ErrorKind::Misconfigured, failure.message()))?;
+        Ok(Some(LambdaTransform {
+            function: Arc::new(function),
+            name: name.as_str().to_owned(),
+            source_arn: source.to_owned(),
+            region: self.aws.region(),
+            ambient: self.aws.ambient(),
+        }))
+    }
+
+    /// What becomes of sampled items: they decide the columns of a table that is to be made.
+    async fn seen_by(
+        lambda: Option<&LambdaTransform>,
+        keys: &[KeyAttribute],
+        items: Vec<serde_json::Value>,
+    ) -> Result<Vec<serde_json::Value>> {
+        match lambda {
+            Some(lambda) => lambda.apply_to_items(keys, &items).await,
+            None => Ok(items),
+        }
     }
 
     /// Makes the target where it is not there yet, and the transform for it. `sample` is waited for only where its items
@@ -110,8 +147,9 @@ impl Assembly {
         lake: lake::Catalog,
         source: Box<dyn Source>,
         keys: &[KeyAttribute],
-        sql: Option<Arc<SqlTransform>>,
+        transforms: Transforms,
     ) -> Result<Pipeline> {
+        let Transforms { sql, lambda } = transforms;
         let options = TableOptions {
             pipeline: self.file.name.clone(),
             key_attributes: keys.iter().map(|key| key.name.clone()).collect(),
@@ -125,6 +163,7 @@ impl Assembly {
         Ok(Pipeline {
             source,
             sql,
+            lambda,
             sink: Box::new(TableSink::open(lake, target_of(&self.file).table, options).await?),
             dead_letters,
             delivery: self.file.delivery.clone(),
