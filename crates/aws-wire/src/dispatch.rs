@@ -76,7 +76,9 @@ impl Services {
         if let Some(service) = self.streaming.get(scope) {
             return streaming(service);
         }
-        if let Some(service) = self.query.get(scope) {
+        // SQS speaks both.
+        let names_target = parts.headers.contains_key("x-amz-target");
+        if let Some(service) = self.query.get(scope).filter(|_| !names_target || !self.json.contains_key(scope)) {
             return query(service);
         }
         if let Some((scope, services)) = self.json.get_key_value(scope) {

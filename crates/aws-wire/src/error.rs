@@ -16,6 +16,9 @@ pub struct AwsError {
     pub namespace: Option<&'static str>,
     /// Further members of the error's shape, such as `CancellationReasons`.
     pub details: serde_json::Map<String, serde_json::Value>,
+    /// The code that the service had while it spoke the query protocol, and that SDKs still report:
+    /// `AWS.SimpleQueueService.NonExistentQueue` for SQS's QueueDoesNotExist.
+    pub query_code: Option<&'static str>,
 }
 
 impl AwsError {
@@ -26,6 +29,7 @@ impl AwsError {
             status,
             namespace: None,
             details: serde_json::Map::default(),
+            query_code: None,
         }
     }
 

@@ -43,6 +43,20 @@ impl Identity {
         }
     }
 
+    /// The account's number for its administrator, else a unique id, `AIDA…` for a user and `AROA…:SESSION` for a role: the
+    /// same for the same ARN, on every machine.
+    pub fn user_id(&self) -> String {
+        if self.is_administrator {
+            return self.account_id.clone();
+        }
+        let (prefix, arn, session) = match self.arn.rsplit_once('/') {
+            Some((role, session)) if role.contains(":assumed-role/") => ("AROA", role, format!(":{session}")),
+            _ => ("AIDA", self.arn.as_str(), String::new()),
+        };
+        let salted = |salt: u8| crc32fast::hash(&[&[salt], arn.as_bytes()].concat());
+        format!("{prefix}{:08X}{:08X}{session}", salted(0), salted(1))
+    }
+
     /// The access key of a role's session, which [`Identity::of_access_key`] reads: where any key is accepted, nothing has
     /// to be remembered of a session.
     pub fn session_access_key(account_id: &str, role: &str, session: &str) -> String {

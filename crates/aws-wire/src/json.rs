@@ -1,12 +1,13 @@
 //! awsJson 1.0 and 1.1.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
 
-use crate::{AwsError, JsonService, JsonVersion};
+use crate::{AwsError, JsonService, JsonVersion, query};
 
 const X_AMZ_CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
+const X_AMZN_QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
 /// Content types that the JSON services take, and answer in.
 const CONTENT_TYPES: [&str; 3] = ["application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json"];
@@ -55,7 +56,13 @@ impl JsonShape {
         let mut members = error.details.clone();
         members.insert("__type".into(), Value::String(kind));
         members.entry(message_member(&error.code)).or_insert_with(|| Value::String(error.message.clone()));
-        self.response(error.status, Value::Object(members).to_string().into())
+        let mut response = self.response(error.status, Value::Object(members).to_string().into());
+        if let Some(code) = error.query_code {
+            let query_error = format!("{code};{}", query::fault(error));
+            let value = HeaderValue::try_from(query_error).expect("a code is ASCII");
+            response.headers_mut().insert(X_AMZN_QUERY_ERROR, value);
+        }
+        response
     }
 
     fn response(&self, status: StatusCode, body: Bytes) -> Response<Bytes> {

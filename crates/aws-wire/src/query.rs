@@ -11,6 +11,7 @@ use crate::{AwsError, Caller, QueryService};
 /// The parameters of a request, from its query and its form body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
+    path: String,
     fields: BTreeMap<String, String>,
 }
 
@@ -23,7 +24,12 @@ impl Form {
             let value = pair.get(equals + 1..).unwrap_or_default();
             (decode(&pair[..equals]), decode(value))
         });
-        Self { fields: fields.collect() }
+        Self { path: String::new(), fields: fields.collect() }
+    }
+
+    /// The path that the form was sent to. SQS has a queue's name in it.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -33,6 +39,7 @@ impl Form {
     /// The form of a request: query and body together.
     pub(crate) fn of(parts: &Parts, body: &[u8]) -> Self {
         let mut form = Self::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        form.path = parts.uri.path().to_owned();
         form.fields.extend(Self::parse(body).fields);
         form
     }
@@ -68,14 +75,19 @@ pub(crate) async fn call(
 
 /// An error as query services answer it.
 pub(crate) fn error(xml_namespace: Option<&str>, error: &AwsError, request_id: &str) -> Response<Bytes> {
-    let fault = if error.status.is_server_error() { "Receiver" } else { "Sender" };
     let xmlns = xml_namespace.map(|namespace| format!(" xmlns=\"{namespace}\"")).unwrap_or_default();
-    let (code, message) = (xml_text(&error.code), xml_text(&error.message));
+    let (code, message) = (xml_text(error.query_code.unwrap_or(&error.code)), xml_text(&error.message));
+    let fault = fault(error);
     let body = format!(
         "<ErrorResponse{xmlns}><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error>\
          <RequestId>{request_id}</RequestId></ErrorResponse>"
     );
     xml(error.status, "text/xml", body)
+}
+
+/// Whose fault an error is.
+pub(crate) fn fault(error: &AwsError) -> &'static str {
+    if error.status.is_server_error() { "Receiver" } else { "Sender" }
 }
 
 /// An error as S3 answers it.

@@ -67,7 +67,7 @@ impl Sts {
         let (secret, token) = (self.ambient.uuid().simple(), self.ambient.uuid().simple());
         let expiration = jiff::Timestamp::from_millisecond(self.ambient.now_ms() / 1_000 * 1_000 + seconds * 1_000);
         let expiration = expiration.unwrap_or_default();
-        let role_id = user_id(&identity);
+        let role_id = xml_text(&identity.user_id());
         Ok(format!(
             "<Credentials><AccessKeyId>{access_key_id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
              <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
@@ -79,16 +79,6 @@ impl Sts {
 fn caller_identity(caller: &Caller) -> String {
     let identity = &caller.identity;
     let (arn, account_id) = (xml_text(&identity.arn), xml_text(&identity.account_id));
-    let user_id = if identity.is_administrator { account_id.clone() } else { user_id(identity) };
+    let user_id = xml_text(&identity.user_id());
     format!("<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account_id}</Account>")
-}
-
-/// A unique id, `AIDA…` for a user and `AROA…:SESSION` for a role: the same for the same ARN, on every machine.
-fn user_id(identity: &Identity) -> String {
-    let (prefix, arn, session) = match identity.arn.rsplit_once('/') {
-        Some((role, session)) if role.contains(":assumed-role/") => ("AROA", role, format!(":{}", xml_text(session))),
-        _ => ("AIDA", identity.arn.as_str(), String::new()),
-    };
-    let salted = |salt: u8| crc32fast::hash(&[&[salt], arn.as_bytes()].concat());
-    format!("{prefix}{:08X}{:08X}{session}", salted(0), salted(1))
 }

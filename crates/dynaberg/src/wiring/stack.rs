@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_wire::Gateway;
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
-use local_delivery::{Lambda, LambdaOptions, Neighbours};
+use local_delivery::{Lambda, LambdaOptions, Neighbours, Sqs};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -70,11 +70,13 @@ impl Stack {
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
         let analytics = Analytics::open(&options.data_dir.join("analytics"), Arc::new(lakehouse), ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
+        let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
         let neighbours = Neighbours {
             objects: Arc::new(objects::WarehouseObjects(warehouse.clone())),
             streams: capture.streams(),
-            queues: None,
+            queues: sqs.json(),
         };
         let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
         let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
@@ -84,6 +86,8 @@ impl Stack {
             .json_service("dynamodb", capture.streams())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
+            .json_service("sqs", sqs.json())
+            .query_service("sqs", sqs.query())
             .rest_service("lakeformation", analytics.lake_formation())
             .rest_service("lambda", lambda.service())
             .rest_service("s3tables", warehouse.s3_tables())
