@@ -130,6 +130,34 @@ def test_groups_of_a_fifo_queue_stay_in_order(functions, sqs, tmp_path):
         assert bodies == [str(number) for number in range(group, 12, 2)]
 
 
+def test_a_handler_forwards_records_of_a_stream_with_boto3(dynaberg, functions, sqs):
+    """As the AWS sample does it: batch 100 from TRIM_HORIZON, each new image sent on by the handler's own client."""
+    url, _ = make_queue(sqs)
+    table = make_table(dynaberg)
+    for number in range(5):
+        table.put_item(Item={"id": f"item-{number}"})
+    forwarder = """
+        import json, os
+        import boto3
+
+        sqs = boto3.client("sqs")
+
+        def handler(event, context):
+            for record in event["Records"]:
+                image = record["dynamodb"]["NewImage"]
+                sqs.send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(image))
+            return {"statusCode": 200, "body": len(event["Records"])}
+    """
+    name = create(functions, forwarder, Timeout=180, Environment={"Variables": {"QUEUE": url}})
+    functions.create_event_source_mapping(
+        EventSourceArn=table.latest_stream_arn, FunctionName=name, StartingPosition="TRIM_HORIZON", BatchSize=100
+    )
+    seen = set()
+    while len(seen) < 5:
+        seen.add(json.loads(receive(sqs, url)["Body"])["id"]["S"])
+    assert seen == {f"item-{number}" for number in range(5)}
+
+
 def test_what_queues_do_not_have_is_refused(functions, sqs, tmp_path):
     _, arn = make_queue(sqs)
     recorded = Recorded(functions, tmp_path)

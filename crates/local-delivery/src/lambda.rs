@@ -1,9 +1,10 @@
 //! AWS Lambda: functions that run as processes of this machine, and event source mappings that feed them.
 //!
 //! `service` leads a request (`request`) to its operation: `functions`, `concurrency`, `tags`, `invoke`. A function
-//! (`function`, its code in `package`) runs in processes that the `fleet` keeps warm: each is an `environment`, which takes
-//! its events from a `runtime_api` of its own, prints to a `log_stream`, and ends with us (`process`). Events accepted
-//! for later wait in `events`; `mapping` has those of streams and queues. What must be remembered is in `store`; other services are `neighbours`.
+//! (`function`, its `settings`, its code in `package`) runs in processes that the `fleet` keeps warm: each is an
+//! `environment`, which takes its events from a `runtime_api` of its own, prints to a `log_stream`, and ends with us
+//! (`process`). Events accepted for later wait in `events`; `mapping` has those of streams and queues. What must be
+//! remembered is in `store`; other services are `neighbours`.
 
 mod concurrency;
 mod environment;
@@ -14,6 +15,7 @@ mod function;
 mod function_name;
 mod functions;
 mod invoke;
+mod launch;
 mod log_stream;
 mod mapping;
 mod neighbours;
@@ -22,6 +24,8 @@ mod process;
 mod request;
 mod runtime_api;
 mod service;
+mod settings;
+mod settings_change;
 mod store;
 mod tags;
 
@@ -34,8 +38,8 @@ use ambient::Ambient;
 use aws_wire::RestService;
 use tokio_util::sync::CancellationToken;
 
-pub use environment::FunctionCredentials;
 pub use fleet::CredentialsOf;
+pub use launch::FunctionCredentials;
 pub use neighbours::{Neighbours, ObjectError, Objects};
 
 use fleet::Fleet;

@@ -1,8 +1,8 @@
 //! A Lambda function that records pass through before they are decoded.
 //!
-//! `contract` writes the event and reads the answer, in the shapes that Firehose uses for transformations; `record` checks
-//! what the function made of a record; `client` invokes. Every record that goes in is accounted for: it comes back,
-//! is dropped, or becomes a dead letter with the reason.
+//! `contract` writes the event and reads the answer, in the shapes that Firehose uses for transformations; `record`
+//! checks what the function made of a record; `client` invokes. Every record that goes in is accounted for: it comes
+//! back, is dropped, or becomes a dead letter with the reason.
 
 mod client;
 mod contract;

@@ -1,17 +1,15 @@
 //! An execution environment: one process of a function, which takes one event after the other.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use ambient::Ambient;
 use bytes::Bytes;
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::lambda::function::{Function, log_group};
-use crate::lambda::function_name::{LATEST, Region};
+use crate::lambda::function_name::LATEST;
+use crate::lambda::launch::Launch;
 use crate::lambda::log_stream::LogStream;
 use crate::lambda::process::{Limits, Spawner};
 use crate::lambda::runtime_api::{Invocation, RESPONSE_BYTES_MAX, Reply, RuntimeApi};
@@ -21,34 +19,6 @@ const INIT_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What interpreters reserve and hardly touch, such as the stacks of threads, on top of a function's memory.
 const UNCOUNTED_BYTES: u64 = 128 << 20;
-
-/// Variables of ours that a function's process gets, so that interpreters are found and work.
-const INHERITED: [&str; 9] =
-    ["PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "PYENV_ROOT", "PYENV_VERSION", "SSL_CERT_FILE", "SYSTEMROOT"];
-
-/// Everything that starting a process takes.
-#[derive(Clone, Debug)]
-pub(crate) struct Launch {
-    pub function: Function,
-    pub region: Region,
-    /// Where the code lies.
-    pub code: PathBuf,
-    pub log_folder: PathBuf,
-    /// Our own program, which runs Python handlers.
-    pub bootstrap: PathBuf,
-    /// Where the function's AWS clients go, and whom they are.
-    pub endpoint: String,
-    pub credentials: FunctionCredentials,
-    pub ambient: Ambient,
-}
-
-/// Credentials of a function's role.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FunctionCredentials {
-    pub access_key_id: String,
-    pub secret_access_key: String,
-    pub session_token: Option<String>,
-}
 
 /// An event and what belongs to it.
 #[derive(Clone, Debug)]
@@ -187,7 +157,8 @@ impl Environment {
         let used = self.peak_memory_mb().map_or_else(String::new, |mb| format!("\tMax Memory Used: {mb} MB"));
         self.log.line(&format!("END RequestId: {request_id}"));
         self.log.line(&format!(
-            "REPORT RequestId: {request_id}\tDuration: {ms:.2} ms\tBilled Duration: {billed} ms\tMemory Size: {memory_mb} MB{used}",
+            "REPORT RequestId: {request_id}\tDuration: {ms:.2} ms\tBilled Duration: {billed} ms\t\
+             Memory Size: {memory_mb} MB{used}",
             billed = ms.ceil()
         ));
     }
@@ -228,46 +199,4 @@ fn too_large(bytes: usize) -> Bytes {
         "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
     );
     json!({ "errorType": "Function.ResponseSizeTooLarge", "errorMessage": message }).to_string().into()
-}
-
-impl Launch {
-    fn command(&self, api: &RuntimeApi, log: &LogStream) -> std::io::Result<Command> {
-        let (function, settings) = (&self.function, &self.function.settings);
-        let mut command = match settings.is_python() {
-            true => {
-                let mut python = Command::new("python3");
-                python.arg("-u").arg(&self.bootstrap);
-                python
-            }
-            false => Command::new(self.code.join("bootstrap")),
-        };
-        command.current_dir(&self.code).env_clear();
-        command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-        command.envs(&settings.environment);
-        command.env("TZ", settings.environment.get("TZ").map_or(":UTC", String::as_str));
-        command.env("LAMBDA_TASK_ROOT", &self.code);
-        command.envs([
-            ("AWS_LAMBDA_RUNTIME_API", api.address.to_string().as_str()),
-            ("_HANDLER", &settings.handler),
-            ("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", settings.runtime)),
-            ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
-            ("AWS_LAMBDA_FUNCTION_VERSION", LATEST),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &settings.memory_mb.to_string()),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", &log_group(&function.name)),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", &log.name),
-            ("AWS_REGION", &self.region.name),
-            ("AWS_DEFAULT_REGION", &self.region.name),
-            ("AWS_ACCESS_KEY_ID", &self.credentials.access_key_id),
-            ("AWS_SECRET_ACCESS_KEY", &self.credentials.secret_access_key),
-        ]);
-        if !settings.environment.contains_key("AWS_ENDPOINT_URL") {
-            command.env("AWS_ENDPOINT_URL", &self.endpoint);
-        }
-        if let Some(token) = &self.credentials.session_token {
-            command.env("AWS_SESSION_TOKEN", token);
-        }
-        command.stdin(std::process::Stdio::null()).stdout(log.output()?).stderr(log.output()?);
-        Ok(command)
-    }
 }

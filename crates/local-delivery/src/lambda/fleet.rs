@@ -9,10 +9,11 @@ use ambient::Ambient;
 use aws_wire::AwsError;
 use tokio::time::Instant;
 
-use crate::lambda::environment::{Environment, FunctionCredentials, Launch, Outcome, Work};
+use crate::lambda::environment::{Environment, Outcome, Work};
 use crate::lambda::error;
 use crate::lambda::function::Function;
 use crate::lambda::function_name::Region;
+use crate::lambda::launch::{FunctionCredentials, Launch};
 use crate::lambda::package::{Code, PackageError, Packages, fingerprint};
 use crate::lambda::process::Spawner;
 

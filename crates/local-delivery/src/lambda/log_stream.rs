@@ -1,7 +1,7 @@
 //! What one process of a function prints: a file, as CloudWatch Logs has a stream.
 //!
-//! The process writes to the file itself, so nothing of it is lost however the process ends, and what it printed before it
-//! answered is there when the answer is.
+//! The process writes to the file itself, so nothing of it is lost however the process ends, and what it printed before
+//! it answered is there when the answer is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

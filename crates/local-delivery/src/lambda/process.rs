@@ -60,7 +60,8 @@ impl Spawner {
 #[expect(unsafe_code, reason = "the standard library kills processes, not their groups")]
 pub(crate) fn kill_group(child: &Child) {
     let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) else { return };
-    // SAFETY: a signal is sent, nothing is read or written. The child was not waited for, so the group is still its own.
+    // SAFETY: a signal is sent, nothing is read or written. The child was not waited for, so the group is still its
+    // own.
     unsafe { libc::kill(-id, libc::SIGKILL) };
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Store {
 
 /// Does its work within the transaction, if one began, and gives what to do once that is durable or has failed.
 type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Result<(), &rusqlite::Error>)>;
+type Answer = Box<dyn FnOnce(Option<&rusqlite::Error>)>;
 
 impl Store {
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
@@ -57,10 +57,10 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let outcome = connection.map(|connection| in_savepoint(connection, work));
-            Box::new(move |durable| {
-                let outcome = match durable {
-                    Ok(()) => outcome.expect("only what began is durable"),
-                    Err(error) => Err(Error::NotDurable(error.to_string())),
+            Box::new(move |failure| {
+                let outcome = match failure {
+                    None => outcome.expect("only what began is durable"),
+                    Some(error) => Err(Error::NotDurable(error.to_string())),
                 };
                 // Whoever asked may have gone.
                 reply.send(outcome).ok();
@@ -89,7 +89,7 @@ fn work(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
             connection.execute_batch("ROLLBACK").ok();
         }
         for answer in answers {
-            answer(durable.as_ref().map(|()| ()));
+            answer(durable.as_ref().err());
         }
     }
 }

@@ -69,8 +69,8 @@ pub(super) fn event<'a>(transform: &LambdaTransform, records: impl Iterator<Item
     serde_json::to_vec(&event).expect("strings and numbers are JSON").into()
 }
 
-/// Reads an answer: a verdict for each of the records with these ids, in their order. Fails with the reason, where it is not
-/// the answer of such a function at all.
+/// Reads an answer: a verdict for each of the records with these ids, in their order. Fails with the reason, where it
+/// is not the answer of such a function at all.
 pub(super) fn read(answer: &[u8], ids: &[String]) -> Result<Vec<Verdict>, String> {
     let answer: Answer = serde_json::from_slice(answer)
         .map_err(|error| format!("the function's answer is not {{\"records\": [{{\"recordId\", …}}]}}: {error}"))?;

@@ -53,7 +53,8 @@ impl<'a> Handed<'a> {
         self.rejected.values()
     }
 
-    /// Decodes them. What is held back does not pass, as if a filter had said so; letters hold the records as they were read.
+    /// Decodes them. What is held back does not pass, as if a filter had said so; letters hold the records as they were
+    /// read.
     pub fn decode(&self, intake: &mut Intake) -> Decoded {
         if self.held_back.is_empty() && self.rejected.is_empty() && matches!(self.records, Cow::Borrowed(_)) {
             return intake.take(&self.records);

@@ -66,7 +66,8 @@ async fn object(service: &Service, bucket: &str, key: &str) -> Result<bytes::Byt
     let read = service.neighbours.objects.read(bucket, key).await;
     read.map_err(|error| error::internal(&*error))?.ok_or_else(|| {
         error::invalid(format!(
-            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: there is no s3://{bucket}/{key}"
+            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: \
+             there is no s3://{bucket}/{key}"
         ))
     })
 }

@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 
 use super::code::{CODE, CodeSource};
 use crate::lambda::error;
-use crate::lambda::function::{Function, SETTINGS, Settings, SettingsChange, check_role};
+use crate::lambda::function::{Function, check_role};
 use crate::lambda::function_name;
 use crate::lambda::request::{Answer, Call, check_tags, json};
 use crate::lambda::service::{Service, blocking};
+use crate::lambda::settings::Settings;
+use crate::lambda::settings_change::{SETTINGS, SettingsChange};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

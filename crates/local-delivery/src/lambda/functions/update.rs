@@ -4,9 +4,10 @@ use serde::Deserialize;
 
 use super::code::{CODE, CodeSource};
 use super::{change, find};
-use crate::lambda::function::{SETTINGS, SettingsChange, check_role};
+use crate::lambda::function::check_role;
 use crate::lambda::request::{Answer, Call, ok};
 use crate::lambda::service::{Service, blocking};
+use crate::lambda::settings_change::{SETTINGS, SettingsChange};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -59,8 +59,8 @@ impl Delivery<'_> {
         try_join_all(lanes).await.map(|_| ())
     }
 
-    /// Hands one batch over. Keeps how far it is after each part where `keeps_progress`, as only the records of a shard in
-    /// their order make progress.
+    /// Hands one batch over. Keeps how far it is after each part where `keeps_progress`, as only the records of a shard
+    /// in their order make progress.
     pub(super) async fn hand_over(&self, records: &[StreamRecord], keeps_progress: bool) -> Result<(), AwsError> {
         let policy = self.mapping.settings.retry_policy();
         let mut parts = if records.is_empty() { Vec::new() } else { vec![Part::new(0..records.len())] };
@@ -172,7 +172,7 @@ impl Delivery<'_> {
         let message = failure::message(self, records, part.invocations, condition, failure);
         let mut pauses = 0;
         while let Err(error) = failure::send(self, destination, &message, records).await {
-            tracing::warn!(mapping = self.mapping.uuid, destination, %error, "on-failure destination not told; trying again");
+            tracing::warn!(mapping = self.mapping.uuid, destination, %error, "destination not told; trying again");
             self.tell(&format!("PROBLEM: {}", error.message));
             self.pause(&mut pauses).await;
         }

@@ -18,8 +18,8 @@ struct Failure {
     item: String,
 }
 
-/// The places of the records that failed. An answer that cannot be understood, or names a record that is not in the batch,
-/// means all of them.
+/// The places of the records that failed. An answer that cannot be understood, or names a record that is not in the
+/// batch, means all of them.
 pub(crate) fn failed(answer: &[u8], identifiers: &[&str]) -> BTreeSet<usize> {
     let all = || (0..identifiers.len()).collect();
     let response: Option<Response> = match serde_json::from_slice::<Option<Response>>(answer) {

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_record_is_handed_over_as_it_stands_in_the_stream_with_the_stream_s_arn() {
-        let record = r#"{"eventID":"1","dynamodb":{"ApproximateCreationDateTime":1.5,"Keys":{"id":{"S":"a"}},"SequenceNumber":"7"}}"#;
+        let record = r#"{"eventID":"1","dynamodb":{"ApproximateCreationDateTime":1.5,
+            "Keys":{"id":{"S":"a"}},"SequenceNumber":"7"}}"#;
         let answer = format!(r#"{{"Records":[{record},{record}],"NextShardIterator":"next"}}"#);
         let page = Page::parse(answer.as_bytes(), "arn:x").unwrap();
         assert_eq!(page.next_iterator.as_deref(), Some("next"));

@@ -39,7 +39,8 @@ impl Part {
     }
 }
 
-/// Decides about `part`, which was invoked with, and of which the record at `first_failed` is the first one that failed.
+/// Decides about `part`, which was invoked with, and of which the record at `first_failed` is the first one that
+/// failed.
 pub(crate) fn after_failure(policy: RetryPolicy, part: &Part, first_failed: usize) -> Next {
     let records = first_failed..part.records.end;
     let invocations = part.invocations + 1;

@@ -37,7 +37,8 @@ pub(super) fn unpack(zip: &[u8], folder: &Path) -> Result<(), PackageError> {
     })
 }
 
-/// Gives each file's name, whether it may be run, and its content, which is checked against its checksum when read to its end.
+/// Gives each file's name, whether it may be run, and its content, which is checked against its checksum when read to
+/// its end.
 fn for_each_file(
     zip: &[u8],
     mut take: impl FnMut(&Path, bool, &mut dyn Read) -> Result<(), PackageError>,
