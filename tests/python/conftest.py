@@ -4,6 +4,7 @@ import boto3
 import pytest
 
 import dynamodb_local
+import kinesalite
 from dynaberg import Dynaberg
 
 
@@ -31,4 +32,6 @@ def aws(request, emulated):
     """Gives boto3 clients of the endpoint under test."""
     if not emulated:
         return dynamodb_local.client
+    if "KINESALITE_ENDPOINT" in os.environ:
+        return kinesalite.client
     return request.getfixturevalue("dynaberg").client

@@ -242,6 +242,10 @@ def test_the_meaning_is_checked_against_the_source(tmp_path, payments):
     assert codes("SELECT id, status FROM changes", 'sensitive = ["pann"]') == ["DYN111"]
     assert codes("SELECT id, email FROM changes", 'sensitive = ["email"]') == ["DYN110"]
     assert codes("SELECT id FROM changes", letters="s3://nowhere/errors/") == ["DYN304"]
+    queue = 's3://letters/errors/"\nqueue = "no-such-queue'
+    assert codes("SELECT id FROM changes", letters=queue) == ["DYN304"]
+    payments.client("sqs").create_queue(QueueName="no-such-queue")
+    assert codes("SELECT id FROM changes", letters=queue) == []
 
 
 def test_letters_among_the_files_of_the_table_are_refused(tmp_path, payments):

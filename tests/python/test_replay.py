@@ -44,7 +44,8 @@ def replay(running, pipeline, *files):
 def letters(running):
     s3 = running.client("s3")
     found = []
-    for entry in s3.list_objects_v2(Bucket="letters").get("Contents", []):
+    entries = s3.list_objects_v2(Bucket="letters").get("Contents", [])
+    for entry in (entry for entry in entries if entry["Key"].endswith(".jsonl")):
         body = s3.get_object(Bucket="letters", Key=entry["Key"])["Body"].read().decode()
         found += [json.loads(line) for line in body.splitlines()]
     return found

@@ -247,9 +247,7 @@ def test_dead_letters_move_with_their_history(sqs, queue):
     assert letter["Attributes"]["DeadLetterQueueSourceArn"] == arn(sqs, queue)
     assert letter["Attributes"]["ApproximateReceiveCount"] == "3"
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": ""})
-    assert "queueUrls" not in sqs.list_dead_letter_source_queues(QueueUrl=dead) or not sqs.list_dead_letter_source_queues(
-        QueueUrl=dead
-    )["queueUrls"]
+    assert sqs.list_dead_letter_source_queues(QueueUrl=dead).get("queueUrls", []) == []
     sqs.delete_queue(QueueUrl=dead)
 
 

@@ -37,8 +37,8 @@ def texts(root, *path):
 
 
 def test_a_message_goes_in_and_comes_out_as_xml(call):
-    (url,) = texts(call("CreateQueue", QueueName="spoken-in-forms", Attribute_1_Name="DelaySeconds", Attribute_1_Value="0"),
-                   "QueueUrl")
+    undelayed = {"Attribute_1_Name": "DelaySeconds", "Attribute_1_Value": "0"}
+    (url,) = texts(call("CreateQueue", QueueName="spoken-in-forms", **undelayed), "QueueUrl")
     body = "a<b>&\r\nü"
     attribute = {
         "MessageAttribute_1_Name": "kind",

@@ -92,7 +92,8 @@ def expected_row(item):
 def letters(running):
     s3 = running.client("s3")
     found = []
-    for entry in s3.list_objects_v2(Bucket="letters").get("Contents", []):
+    entries = s3.list_objects_v2(Bucket="letters").get("Contents", [])
+    for entry in (entry for entry in entries if entry["Key"].endswith(".jsonl")):
         body = s3.get_object(Bucket="letters", Key=entry["Key"])["Body"].read().decode()
         found += [json.loads(line) for line in body.splitlines()]
     return found

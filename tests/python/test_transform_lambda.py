@@ -9,6 +9,7 @@ import pytest
 from dynaberg import Dynaberg, read_pyiceberg, rows_of, scan
 from functions import create
 from test_mirror import WAREHOUSE
+from test_transform import letters
 
 # In the shape of Firehose's blueprint: decode, change, encode, and an entry for each record.
 HANDLER = """
@@ -113,15 +114,6 @@ def started(tmp_path):
     yield start
     for dynaberg in running:
         dynaberg.stop()
-
-
-def letters(dynaberg):
-    s3 = dynaberg.client("s3")
-    found = []
-    for entry in s3.list_objects_v2(Bucket="letters").get("Contents", []):
-        body = s3.get_object(Bucket="letters", Key=entry["Key"])["Body"].read().decode()
-        found += [json.loads(line) for line in body.splitlines()]
-    return found
 
 
 def rows(dynaberg):

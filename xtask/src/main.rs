@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod dataset;
 mod dynamodb_local;
+mod kinesalite;
 mod python;
 mod test;
 mod workspace;

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::workspace::{build_binary, cargo, root, run};
-use crate::{dynamodb_local, python};
+use crate::{dynamodb_local, kinesalite, python};
 
 pub fn run_all(pattern: Option<&str>) -> Result<()> {
     // The binary first: it is what `cargo run -- demo` has built already.
@@ -19,6 +19,9 @@ pub fn run_all(pattern: Option<&str>) -> Result<()> {
     pytest.env("DYNABERG_BIN", binary).env("PYTHONDONTWRITEBYTECODE", "1");
     if let Some(folder) = dynamodb_local::folder()? {
         pytest.env("DYNAMODB_LOCAL_DIR", folder);
+    }
+    if let Some(folder) = kinesalite::folder()? {
+        pytest.env("KINESALITE_DIR", folder);
     }
     if let Some(pattern) = pattern {
         pytest.args(["-k", pattern]);

@@ -132,7 +132,7 @@ impl Gateway {
         let identity = self.authentication.identify(&parts, presented.as_ref(), is_iceberg, now, &sent);
         let caller = caller(identity.map_err(denied)?, &parts);
         let body = body::inflate(&mut parts.headers, sent).await?;
-        Ok(service.call(&caller, parts, body).await?.map(whole))
+        service.call(&caller, parts, body).await
     }
 }
 
@@ -145,15 +145,19 @@ struct Arrived {
 }
 
 impl Buffered {
-    async fn call(self, caller: &Caller, parts: Parts, body: Bytes) -> Result<Response<Bytes>, AwsError> {
-        match self {
+    async fn call(self, caller: &Caller, parts: Parts, body: Bytes) -> Result<Response<Body>, AwsError> {
+        let answer = match self {
             Self::Json { service, shape, operation } => {
                 json::check_content_type(&parts.headers)?;
-                Ok(shape.success(service.call(caller, &operation, body).await?))
+                if let Some(events) = service.subscribe(caller, &operation, &body).await? {
+                    return Ok(shape.events(events));
+                }
+                shape.success(service.call(caller, &operation, body).await?)
             }
-            Self::Query(service) => query::call(service.as_ref(), caller, &Form::of(&parts, &body)).await,
-            Self::Rest(service) => Ok(service.call(caller, Request::from_parts(parts, body)).await),
-        }
+            Self::Query(service) => query::call(service.as_ref(), caller, &Form::of(&parts, &body)).await?,
+            Self::Rest(service) => service.call(caller, Request::from_parts(parts, body)).await,
+        };
+        Ok(answer.map(whole))
     }
 }
 

@@ -43,8 +43,8 @@ impl Identity {
         }
     }
 
-    /// The account's number for its administrator, else a unique id, `AIDA…` for a user and `AROA…:SESSION` for a role: the
-    /// same for the same ARN, on every machine.
+    /// The account's number for its administrator, else a unique id, `AIDA…` for a user and `AROA…:SESSION` for a role:
+    /// the same for the same ARN, on every machine.
     pub fn user_id(&self) -> String {
         if self.is_administrator {
             return self.account_id.clone();
@@ -57,8 +57,8 @@ impl Identity {
         format!("{prefix}{:08X}{:08X}{session}", salted(0), salted(1))
     }
 
-    /// The access key of a role's session, which [`Identity::of_access_key`] reads: where any key is accepted, nothing has
-    /// to be remembered of a session.
+    /// The access key of a role's session, which [`Identity::of_access_key`] reads: where any key is accepted, nothing
+    /// has to be remembered of a session.
     pub fn session_access_key(account_id: &str, role: &str, session: &str) -> String {
         format!("{SESSION_KEY}{}", hex::encode(format!("{account_id}/{role}/{session}")).to_uppercase())
     }

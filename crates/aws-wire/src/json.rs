@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
 
-use crate::{AwsError, JsonService, JsonVersion, query};
+use crate::{AwsError, Body, EventStream, JsonService, JsonVersion, event_stream, query};
 
 const X_AMZ_CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const X_AMZN_QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
@@ -63,6 +63,10 @@ impl JsonShape {
             response.headers_mut().insert(X_AMZN_QUERY_ERROR, value);
         }
         response
+    }
+
+    pub(crate) fn events(&self, events: EventStream) -> Response<Body> {
+        event_stream::response(events, self.content_type)
     }
 
     fn response(&self, status: StatusCode, body: Bytes) -> Response<Bytes> {

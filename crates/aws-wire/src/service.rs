@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::{AwsError, Caller, Form};
+use crate::{AwsError, Caller, EventStream, Form};
 
 /// A response body that may be streamed.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -31,6 +31,12 @@ pub trait JsonService: Send + Sync {
 
     /// Answers one operation. An unknown one is `UnknownOperationException`, which names it.
     async fn call(&self, caller: &Caller, operation: &str, body: Bytes) -> Result<Bytes, AwsError>;
+
+    /// Answers an operation whose answer is a stream of events. `None` for all others, which is the case for most
+    /// services.
+    async fn subscribe(&self, _: &Caller, _operation: &str, _body: &Bytes) -> Result<Option<EventStream>, AwsError> {
+        Ok(None)
+    }
 }
 
 /// A service told apart by method and path: restJson1 services and the Iceberg REST catalog.

@@ -16,7 +16,8 @@ use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
-use pipeline::{FunctionName, LambdaClient};
+use pipeline::{FunctionName, LambdaClient, SqsClient};
+use url::Url;
 
 use crate::config::Catalog;
 use crate::failure::{Exit, Failure, Outcome, with_causes};
@@ -117,6 +118,24 @@ impl Aws {
             endpoint: self.service_endpoint("S3", "s3"),
             local: self.local.clone(),
         })
+    }
+
+    /// SQS, where `queue` is: the endpoint of its URL, or that of the environment.
+    pub fn sqs(&self, queue: &str) -> Outcome<SqsClient> {
+        let of_url = Url::parse(queue).ok().filter(|url| url.has_host());
+        let host = of_url.as_ref().and_then(Url::host_str);
+        let region = host.and_then(|host| host.strip_prefix("sqs.")?.strip_suffix(".amazonaws.com"));
+        let region = region.map_or_else(|| self.region(), str::to_owned);
+        let endpoint = match &of_url {
+            Some(url) => url.origin().ascii_serialization(),
+            None => {
+                let own = self.service_endpoint("SQS", "sqs");
+                own.unwrap_or_else(|| format!("https://sqs.{region}.amazonaws.com"))
+            }
+        };
+        let signing = Signing { service: "sqs".to_owned(), ..self.signing(&region)? };
+        let transport = lake::HttpTransport::new(Some(signing), self.ambient())?;
+        Ok(SqsClient::new(Arc::new(transport), endpoint, self.ambient()))
     }
 
     fn signing(&self, region: &str) -> Outcome<Signing> {

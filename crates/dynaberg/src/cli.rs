@@ -1,5 +1,6 @@
 //! The command line: what `--help` shows.
 
+mod dlq;
 mod pipelines;
 mod running;
 mod tables;
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs};
-pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, RunArgs, StatusArgs, WaitArgs};
+pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
+pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs};
+pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
 use crate::config::parse_duration;
@@ -36,6 +38,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Feed files of stream records through a pipeline.
     Replay(ReplayArgs),
+    /// Let a pipeline read its Kinesis stream again from a moment on.
+    Rewind(RewindArgs),
     /// Query the lake.
     Sql(SqlArgs),
     /// Show the tables of the lake: rows, files, deletes, snapshots.
@@ -52,6 +56,8 @@ pub enum Verb {
     Init(InitArgs),
     /// Compact a table, expire its snapshots and delete files that nothing names; or show what that would do.
     Maintain(MaintainArgs),
+    /// Show records that could not become rows, and bring them back.
+    Dlq(DlqArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
     /// Wait until everything written to the sources before this call is committed.

@@ -23,6 +23,16 @@ use value::{S3Prefix, TargetName};
 /// The JSON Schema of the file, for editors.
 pub const JSON_SCHEMA: &str = include_str!("config/dynaberg.schema.json");
 
+/// The stream that the changes of the source table are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceStream {
+    DynamoDb,
+    /// By name or ARN; the only one of the table where it is not named.
+    Kinesis {
+        named: Option<String>,
+    },
+}
+
 /// A pipeline as declared.
 #[derive(Clone, Debug)]
 pub struct PipelineFile {
@@ -30,6 +40,7 @@ pub struct PipelineFile {
     pub name: String,
     pub path: PathBuf,
     pub source_table: String,
+    pub stream: SourceStream,
     pub start: pipeline::StartPosition,
     /// `None`: the lake's only table bucket, or `--catalog`.
     pub catalog: Option<Catalog>,
@@ -45,6 +56,8 @@ pub struct PipelineFile {
     /// `[[test]]`.
     pub cases: Vec<Case>,
     pub dead_letters: Option<S3Prefix>,
+    /// The SQS queue that is told of them, by name or URL.
+    pub dead_letter_queue: Option<String>,
 }
 
 impl PipelineFile {

@@ -1,5 +1,6 @@
 //! The console port: `/health`, `/ready`, `/status`, `/wait` and `/metrics` of a running `dev` or `run`.
 
+mod dlq;
 mod document;
 
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use ambient::Ambient;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use dlq::{DlqAnswer, DlqRequest};
 pub use document::{StatusDocument, WaitDocument};
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -48,6 +50,7 @@ impl Console {
             .route("/status", get(status))
             .route("/wait", get(wait))
             .route("/metrics", get(metrics))
+            .route("/dlq", post(dlq::look_after))
             .with_state(self);
         let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
         if let Err(error) = served {

@@ -52,6 +52,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Run(arguments) => verb::run::run(arguments).await,
         Verb::Demo(arguments) => verb::demo::run(arguments).await,
         Verb::Replay(arguments) => verb::replay::run(arguments).await,
+        Verb::Rewind(arguments) => verb::rewind::run(arguments).await,
         Verb::Sql(arguments) => verb::sql::run(arguments).await,
         Verb::Tables(arguments) => verb::tables::run(arguments).await,
         Verb::Maintain(arguments) => verb::maintain::run(arguments).await,
@@ -60,6 +61,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Prove(arguments) => verb::prove::run(arguments).await,
         Verb::Explain(arguments) => verb::explain::run(&arguments),
         Verb::Init(arguments) => verb::init::run(arguments).await,
+        Verb::Dlq(arguments) => verb::dlq::run(arguments).await,
         Verb::Status(arguments) => verb::status::run(arguments).await,
         Verb::Wait(arguments) => verb::wait::run(arguments).await,
     }

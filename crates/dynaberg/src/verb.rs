@@ -3,11 +3,13 @@
 pub mod check;
 pub mod demo;
 pub mod dev;
+pub mod dlq;
 pub mod explain;
 pub mod init;
 pub mod maintain;
 pub mod prove;
 pub mod replay;
+pub mod rewind;
 pub mod run;
 pub mod schema;
 pub mod sql;

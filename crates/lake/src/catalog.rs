@@ -24,10 +24,9 @@ use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalog::outcome::{CommitRequest, Outcome};
-pub use crate::catalog::transport::{Transport, TransportError, http_transport};
+pub use crate::catalog::transport::{HttpTransport, Transport, TransportError};
 
 use crate::catalog::rest::{Rest, read_body};
-use crate::catalog::transport::{ANSWER_TIMEOUT, HttpTransport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Reload, StorageConfig, Stores, Vended, file_io};
 use crate::turns::Turns;
@@ -86,7 +85,7 @@ struct ConfigAnswer {
 impl Catalog {
     /// Asks for the catalog's configuration (`GET v1/config`).
     pub async fn connect(config: CatalogConfig, ambient: Ambient) -> Result<Self> {
-        let transport = HttpTransport::new(config.signing.clone(), ANSWER_TIMEOUT, ambient.clone())?;
+        let transport = HttpTransport::new(config.signing.clone(), ambient.clone())?;
         Self::connect_through(Arc::new(transport), config, ambient).await
     }
 

@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 pub(crate) use crate::commit::checkpoint::StoredCheckpoint;
+pub use crate::commit::lineage::stored_checkpoint;
 pub(crate) use crate::commit::lineage::{
     checkpoint_file, find, is_own_and_empty, is_stamped, ties, witnessed_checkpoint_file,
 };

@@ -107,17 +107,18 @@ impl EncodeJob {
             .table_properties()
             .map_err(|error| Error::new(ErrorKind::Refused, "read the table's properties").with_source(error))?
             .write_target_file_size_bytes;
+        let row_count = batches.iter().map(RecordBatch::num_rows).sum();
         let template = FileTemplate {
             table_schema: schema,
             layout: &layout,
-            properties: settings::of_table(self.metadata.properties())?,
+            properties: settings::for_rows(settings::of_table(self.metadata.properties())?, row_count),
             spec_id: spec.spec_id(),
             path_prefix: self.path_prefix,
             file_bytes_target,
         };
         let mut files = FileSequence::new(template, finished);
 
-        let mut places = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+        let mut places = Vec::with_capacity(row_count);
         if spec.is_unpartitioned() {
             for batch in &batches {
                 files.write(batch, &Struct::empty(), |place| places.push(place))?;

@@ -21,7 +21,8 @@ mod table_writer;
 mod test_table;
 mod turns;
 
-pub use catalog::{Catalog, CatalogConfig, Signing, TableCreation, Transport, TransportError, http_transport};
+pub use catalog::{Catalog, CatalogConfig, HttpTransport, Signing, TableCreation, Transport, TransportError};
+pub use commit::stored_checkpoint;
 pub use contents::{Reader, TableContents, Verdict, readers};
 pub use error::{Error, ErrorKind, Result};
 pub use evolve::{

@@ -22,8 +22,9 @@ use crate::data_file::{UPLOADS_MAX, WrittenFile, data_location, settings, upload
 use crate::error::{Error, ErrorKind, Result};
 
 /// Up to this many data files get a delete file each, which readers and compaction can match by name. A commit that
-/// touches more of them writes one delete file per partition, as every delete file costs a request.
-pub(crate) const FILES_WITH_THEIR_OWN_DELETES_MAX: usize = 64;
+/// touches more of them writes one delete file per partition, as every delete file costs a request to write and another
+/// one to read.
+pub(crate) const FILES_WITH_THEIR_OWN_DELETES_MAX: usize = 8;
 
 /// Rows of one data file that are gone.
 #[derive(Clone, Debug)]
@@ -129,6 +130,7 @@ impl DeleteGroup {
             .set_statistics_truncate_length(None)
             .set_column_index_truncate_length(None)
             .build();
+        let properties = settings::for_rows(properties, rows.num_rows());
         let mut writer = parquet_writer(delete_schema(), properties)?;
         writer.write(&rows).map_err(encode_error)?;
         finish_writer(writer)

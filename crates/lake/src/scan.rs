@@ -1,10 +1,10 @@
 //! Reads a table through DataFusion: one snapshot, its deletes applied, columns found by field id.
 //!
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and `row_groups` drop what a filter cannot match,
-//! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's,
-//! `execution` hands the files to DataFusion's own Parquet scan, in `pieces`, and `whole_file` reads one file in its own
-//! order. `cache` keeps what never changes: manifests, delete bitmaps, footers; `pins` keeps a snapshot's files from being
-//! deleted while it is read.
+//! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's.
+//! `execution` makes the plan: DataFusion's own Parquet scan for each `large_file`, in `pieces`, and ours for `small_files`,
+//! each a `small_file`; `whole_file` reads one file in its own order. `cache` keeps what never changes: manifests, deletes,
+//! footers; `pins` keeps a snapshot's files from being deleted while it is read.
 
 mod align;
 mod bounds;
@@ -12,12 +12,15 @@ mod by_id;
 mod cache;
 mod deletes;
 mod execution;
+mod large_file;
 mod location;
 mod pieces;
 mod pins;
 mod prune;
 mod row_groups;
 mod schema;
+mod small_file;
+mod small_files;
 mod snapshot_files;
 mod statistics;
 #[cfg(test)]

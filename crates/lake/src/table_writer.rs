@@ -90,6 +90,12 @@ impl TableWriter {
         Ok(checkpoint)
     }
 
+    /// Up to when the table has everything that was written to its source, as the last commit says; `None` before the
+    /// takeover.
+    pub fn complete_up_to_ms(&self) -> Option<i64> {
+        self.standing.as_ref()?.complete_up_to_ms
+    }
+
     /// The table's current schema as Arrow, with `PARQUET:field_id` in each field's metadata and the column's doc
     /// under the metadata key `doc`.
     pub fn schema(&self) -> SchemaRef {
@@ -124,7 +130,7 @@ impl TableWriter {
             return Err(fenced(&self.table));
         }
 
-        let commit_id = self.catalog.ambient().uuid();
+        let commit_id = to.commit_id.unwrap_or_else(|| self.catalog.ambient().uuid());
         let file_prefix = format!("{}-{commit_id}", standing.epoch);
         let keys = BatchKeys::of(&changes, self.mirror.as_ref(), &self.table)?;
         let rows = write_data_files(&self.table, &file_prefix, &changes.upserts).await?;

@@ -6,6 +6,7 @@ mod checkpoint;
 mod commit;
 mod compaction;
 mod compaction_at_random;
+mod damage;
 mod expire;
 mod fencing;
 mod lifetimes;

@@ -11,11 +11,14 @@ use aws_wire::JsonService;
 use tokio_util::sync::CancellationToken;
 
 use crate::dynamodb::DynamoDb;
+use crate::kinesis::Kinesis;
 use crate::regions::Regions;
 use crate::streams::DynamoDbStreams;
 
 /// How often changes are moved out of the engine where nobody reads the stream.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
+/// Readers are past expired records already; this only frees their place.
+const KINESIS_TRIM_INTERVAL: Duration = Duration::from_secs(60);
 /// An interval of zero would leave no time for anything else.
 const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(1);
 
@@ -32,6 +35,12 @@ pub struct CaptureOptions {
     pub ttl_sweep: Duration,
     /// How long a shard iterator can be used.
     pub iterator_life: Duration,
+    /// How long a shard iterator of Kinesis can be used.
+    pub kinesis_iterator_life: Duration,
+    /// Whether shards of Kinesis take and give no more than they do on AWS.
+    pub kinesis_throttling: bool,
+    /// Which share of the records that DynamoDB delivers to Kinesis is repeated, and which is swapped with its neighbour.
+    pub kinesis_faults: f64,
 }
 
 impl Default for CaptureOptions {
@@ -43,6 +52,9 @@ impl Default for CaptureOptions {
             retention: Duration::from_secs(24 * 3600),
             ttl_sweep: Duration::from_secs(60),
             iterator_life: Duration::from_secs(15 * 60),
+            kinesis_iterator_life: Duration::from_secs(5 * 60),
+            kinesis_throttling: true,
+            kinesis_faults: 0.0,
         }
     }
 }
@@ -115,17 +127,27 @@ impl Capture {
         Arc::new(DynamoDbStreams::new(self.regions.clone()))
     }
 
+    /// `Kinesis_20131202`.
+    pub fn kinesis(&self) -> Arc<dyn JsonService> {
+        Arc::new(Kinesis::new(self.regions.clone()))
+    }
+
     /// Does the background duties until `shutdown`: drain, rotation, trim and the sweep of expired items.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut drain = tokio::time::interval(DRAIN_INTERVAL);
         let mut sweep = tokio::time::interval(self.regions.options().ttl_sweep.max(SWEEP_INTERVAL_MIN));
+        let mut trim = tokio::time::interval(KINESIS_TRIM_INTERVAL);
         let mut failing = BTreeSet::new();
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {
+                    self.regions.closing().cancel();
+                    return;
+                }
                 _ = drain.tick() => self.drain(&mut failing).await,
                 _ = sweep.tick() => self.sweep_expired_items().await,
+                _ = trim.tick() => self.trim_kinesis(&shutdown).await,
             }
         }
     }
@@ -144,6 +166,17 @@ impl Capture {
                     tracing::error!(region = region.name, error = &error as &dyn std::error::Error, "drain failed");
                 }
                 Err(_) => {}
+            }
+        }
+    }
+
+    /// Takes what retention has ended off the disk of the Kinesis logs.
+    async fn trim_kinesis(&self, shutdown: &CancellationToken) {
+        for region in self.regions.opened() {
+            let mut has_more = true;
+            while has_more && !shutdown.is_cancelled() {
+                // A failure was logged; the next round tries again.
+                has_more = region.kinesis.trim(region.ambient.now_ms()).await.unwrap_or(false);
             }
         }
     }

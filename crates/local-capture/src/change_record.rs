@@ -1,4 +1,6 @@
-//! A committed change as the record that GetRecords sends.
+//! A committed change as the record that GetRecords sends; `kinesis` renders it for a Kinesis stream.
+
+mod kinesis;
 
 use dynoxide::types::{AttributeValue, Item, item_size, normalize_dynamo_number};
 use serde::Serialize;

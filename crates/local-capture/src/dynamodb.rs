@@ -6,6 +6,7 @@
 mod account;
 mod description;
 pub(crate) mod error;
+mod kinesis_destination;
 mod request;
 mod stream_specification;
 mod table;
@@ -73,7 +74,15 @@ impl JsonService for DynamoDb {
             "DescribeLimits" => Ok(account::describe_limits()),
             "DescribeEndpoints" => Ok(account::describe_endpoints(&caller.host)),
             "DescribeContinuousBackups" => account::describe_continuous_backups(&region, &call.body).await,
-            "CreateTable" | "UpdateTable" | "DeleteTable" => {
+            "DescribeKinesisStreamingDestination" => {
+                kinesis_destination::describe_destinations(&region, &call.body).await
+            }
+            "EnableKinesisStreamingDestination"
+            | "DisableKinesisStreamingDestination"
+            | "UpdateKinesisStreamingDestination"
+            | "CreateTable"
+            | "UpdateTable"
+            | "DeleteTable" => {
                 // Several steps over two stores: a client that hangs up must not stop them half-way.
                 let (operation, body) = (operation.to_owned(), call.body);
                 let change = tokio::spawn(async move { table::change(&region, &operation, &body).await });

@@ -1,4 +1,6 @@
-//! The tables and streams of one account in one region: an item engine, its outbox and a shard log.
+//! The tables and streams of one account in one region: an item engine, its outbox, a shard log and a Kinesis log.
+
+mod destinations;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -10,6 +12,9 @@ use tokio::sync::RwLock;
 
 use crate::change_record::Change;
 use crate::engine::{Engine, EngineThreads};
+use crate::kinesis::Subscriptions;
+use crate::kinesis::destination::{Destination, Faults, record_of};
+use crate::kinesis::log::{KinesisLog, KinesisLogError};
 use crate::outbox::Outbox;
 use crate::shard_log::stream::{SEQUENCE_NUMBER_MIN, StreamStatus};
 use crate::shard_log::{LogError, ShardLog};
@@ -24,8 +29,11 @@ pub(crate) struct Region {
     pub(crate) options: CaptureOptions,
     pub(crate) ambient: Ambient,
     pub(crate) log: ShardLog,
+    pub(crate) kinesis: KinesisLog,
+    pub(crate) subscriptions: Subscriptions,
     engine: Arc<Engine>,
     outbox: Mutex<Outbox>,
+    faults: Mutex<Faults>,
     /// Held by whoever drains or edits the log. Never taken while `gate` is awaited.
     writer: Arc<tokio::sync::Mutex<()>>,
     /// Writers of items share it; who creates, alters or deletes a table holds it alone.
@@ -45,6 +53,8 @@ pub(crate) enum DrainError {
     Engine(#[from] DynoxideError),
     #[error("write the shard log")]
     Log(#[from] LogError),
+    #[error("write the Kinesis log")]
+    Kinesis(#[from] KinesisLogError),
     #[error("parse a change of table {table_name}")]
     Change { table_name: String, source: serde_json::Error },
     #[error("the drain was stopped")]
@@ -67,7 +77,12 @@ impl Region {
         let log = ShardLog::open(&folder.join("shards")).map_err(|error| CaptureError::of_log(folder, &error))?;
         let outbox = Outbox::open(&file, log.catalog().drained);
         let outbox = outbox.map_err(|error| CaptureError::of_engine(folder, &error))?;
+        let kinesis = KinesisLog::open(&folder.join("kinesis"), ambient.clone(), options.kinesis_throttling)
+            .map_err(|error| CaptureError::of_log(folder, &error))?;
+        let faults = Faults::new(options.kinesis_faults);
         let region = Self {
+            kinesis,
+            subscriptions: Subscriptions::default(),
             account: account.to_owned(),
             name: name.to_owned(),
             options,
@@ -75,6 +90,7 @@ impl Region {
             log,
             engine,
             outbox: Mutex::new(outbox),
+            faults: Mutex::new(faults),
             writer: Arc::default(),
             gate: Arc::default(),
             // What an earlier process left behind counts as one write.
@@ -113,7 +129,7 @@ impl Region {
             })
             .await?;
         }
-        Ok(())
+        self.settle_destinations().await
     }
 
     /// Runs a call that changes nothing.
@@ -202,16 +218,32 @@ impl Region {
             let Some(last) = rows.last() else { return Ok(()) };
             edit.catalog.drained = last.id;
             let now_ms = self.ambient.now_ms();
+            let kinesis = self.kinesis.catalog();
+            let mut delivered = Vec::new();
             for row in &rows {
-                let Some(stream) = edit.catalog.writable(&row.table_name) else { continue };
-                let (id, view_type) = (stream.id, stream.view_type);
-                let change = Change::read(row, stream.partition_key())
+                let stream = edit.catalog.writable(&row.table_name).cloned();
+                // What was delivered before a crash that kept it from being noted here is not delivered again.
+                let takes = |destination: &&Destination| row.id > kinesis.drained && destination.takes(&row.table_name);
+                let destinations: Vec<&Destination> = kinesis.destinations.iter().filter(takes).collect();
+                if stream.is_none() && destinations.is_empty() {
+                    continue;
+                }
+                let change = Change::read(row, stream.as_ref().and_then(|stream| stream.partition_key()))
                     .map_err(|source| DrainError::Change { table_name: row.table_name.clone(), source })?;
                 let Some(change) = change else { continue };
+                for destination in destinations {
+                    let json = change.render_for_kinesis(&self.name, destination.precision);
+                    delivered.push((destination.stream, record_of(&row.table_name, &row.keys, &json)));
+                }
+                let Some(stream) = stream else { continue };
                 let drawn = SEQUENCE_NUMBER_MIN + u128::from(row.sequence.max(0).unsigned_abs());
-                edit.append(id, change.key_hash, drawn, now_ms, |sequence| {
-                    change.render(&self.name, view_type, sequence)
+                edit.append(stream.id, change.key_hash, drawn, now_ms, |sequence| {
+                    change.render(&self.name, stream.view_type, sequence)
                 });
+            }
+            if !delivered.is_empty() {
+                let delivered = self.faults.lock().unwrap_or_else(PoisonError::into_inner).apply(delivered);
+                self.kinesis.deliver(delivered, last.id)?;
             }
             self.log.commit(edit)?;
             self.next_duty_ms.fetch_min(now_ms.saturating_add(retention_ms), Ordering::AcqRel);

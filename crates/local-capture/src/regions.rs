@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ambient::Ambient;
 use aws_wire::{AwsError, Caller};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::EngineThreads;
 use crate::region::Region;
@@ -23,6 +24,7 @@ pub(crate) struct Regions {
     ambient: Ambient,
     threads: EngineThreads,
     regions: Mutex<BTreeMap<(String, String), Arc<Region>>>,
+    closing: CancellationToken,
     /// Held for the lock on it.
     _lock: File,
 }
@@ -41,11 +43,24 @@ impl Regions {
                 regions.insert((account.clone(), name), Arc::new(region));
             }
         }
-        Ok(Self { folder, options, ambient, threads, regions: Mutex::new(regions), _lock: lock })
+        Ok(Self {
+            folder,
+            options,
+            ambient,
+            threads,
+            regions: Mutex::new(regions),
+            closing: CancellationToken::new(),
+            _lock: lock,
+        })
     }
 
     pub(crate) fn options(&self) -> &CaptureOptions {
         &self.options
+    }
+
+    /// Cancelled when answers that go on have to end.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     pub(crate) fn opened(&self) -> Vec<Arc<Region>> {

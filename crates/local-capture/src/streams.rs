@@ -5,7 +5,7 @@
 mod describe_stream;
 mod get_records;
 mod get_shard_iterator;
-mod iterator;
+pub(crate) mod iterator;
 pub(crate) mod label;
 mod list_streams;
 

@@ -5,6 +5,7 @@
 mod change_records;
 mod durability;
 mod iterators;
+mod kinesis;
 mod operations;
 mod shards;
 mod streams;

@@ -102,7 +102,7 @@ async fn tables_are_tagged_by_their_arn() {
 #[tokio::test]
 async fn what_is_not_served_is_named() {
     let world = World::new().await;
-    for operation in ["CreateBackup", "EnableKinesisStreamingDestination", "NoSuchThing"] {
+    for operation in ["CreateBackup", "ExportTableToPointInTime", "NoSuchThing"] {
         let refused = world.try_dynamodb(operation, json!({"TableName": "orders"})).await.unwrap_err();
         assert_eq!(refused.code, "UnknownOperationException");
         assert!(refused.message.contains(operation), "{}", refused.message);

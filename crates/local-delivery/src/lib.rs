@@ -1,4 +1,5 @@
-//! What carries records onward and looks after those that failed: Amazon SQS and AWS Lambda, served to unmodified clients.
+//! What carries records onward and looks after those that failed: Amazon SQS and AWS Lambda, served to unmodified
+//! clients.
 
 mod lambda;
 mod sqs;

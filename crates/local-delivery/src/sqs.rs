@@ -20,6 +20,7 @@ mod queues;
 mod receipt;
 mod receive;
 mod redrive;
+mod redrive_policy;
 mod send;
 mod settings;
 mod store;

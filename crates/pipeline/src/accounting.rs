@@ -19,6 +19,14 @@ pub struct Account {
     pub filtered: u64,
     pub rejected: u64,
     pub in_flight: u64,
+    /// Dead letters that the table's checkpoint holds.
+    pub held: u64,
+    /// Held letters that were taken up.
+    pub redriven: u64,
+    /// Held letters that were let go, as the table had a newer state of their item.
+    pub redrive_skipped: u64,
+    /// Held letters that were let go unread.
+    pub purged: u64,
     pub commits: u64,
     /// Stretches of the stream that were lost before we could read them, as the table records them.
     pub gaps: u64,

@@ -68,12 +68,16 @@ impl std::fmt::Display for SequenceNumber {
 pub struct Position {
     pub shard: ShardId,
     pub sequence_number: SequenceNumber,
+    /// Which of the records that share the number: those that the Kinesis Producer Library put into one.
+    pub part: u32,
 }
 
-/// Written as `shard/sequence number`: the `_position` column, and the id of a dead letter.
+/// Written as `shard/sequence number`: the `_position` column, and the id of a dead letter. Later parts of a number have
+/// theirs behind a dot.
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.shard, self.sequence_number)
+        write!(f, "{}/{}", self.shard, self.sequence_number)?;
+        if self.part > 0 { write!(f, ".{}", self.part) } else { Ok(()) }
     }
 }
 

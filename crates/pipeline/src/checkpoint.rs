@@ -2,12 +2,17 @@
 //!
 //! A checkpoint is stored in the table it describes and moves in the same snapshot as the rows.
 
+mod handover;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Position, SequenceNumber, ShardId};
+use crate::dead_letter::Held;
 use crate::error::{Error, ErrorKind, Result};
+
+pub use handover::Handover;
 
 /// The last durable position of every shard we have read from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +22,11 @@ pub struct Checkpoint {
     shards: BTreeMap<ShardId, ShardProgress>,
     gaps: Vec<Gap>,
     transform: Option<InForce>,
+    /// The dead letters that are kept for later.
+    pub held: Held,
+    /// From where on shards that have no position are read, in milliseconds since the Unix epoch.
+    read_from_ms: Option<i64>,
+    handover: Option<Handover>,
 }
 
 /// The transform that rows come by, and from where on.
@@ -77,6 +87,16 @@ impl Checkpoint {
         self.transform.as_ref()
     }
 
+    /// From where on shards that have no position are read.
+    pub fn read_from_ms(&self) -> Option<i64> {
+        self.read_from_ms
+    }
+
+    /// Goes back to a moment: everything that arrived since is read again.
+    pub fn rewind(&self, to_ms: i64) -> Self {
+        Self { shards: BTreeMap::new(), read_from_ms: Some(to_ms), handover: None, ..self.clone() }
+    }
+
     /// Puts a transform in force from here on. One that is in force already stays so from where it was.
     pub fn adopt_transform(&mut self, id: Option<&str>) {
         if self.transform.as_ref().map(|transform| transform.id.as_str()) != id {
@@ -125,6 +145,9 @@ impl Checkpoint {
             shards: self.positions(),
             gaps: self.gaps.clone(),
             transform: self.transform.clone(),
+            held: self.held.clone(),
+            read_from_ms: self.read_from_ms,
+            handover: self.handover.clone(),
         };
         serde_json::to_string(&stored).expect("a map of strings serialises")
     }
@@ -145,17 +168,23 @@ impl Checkpoint {
     pub fn from_text(text: &str) -> Result<Self> {
         let unreadable = || Error::new(ErrorKind::Unexpected, format!("read the table's checkpoint `{text}`"));
         let stored: Stored = serde_json::from_str(text).map_err(|error| unreadable().with_source(error))?;
-        let mut shards = BTreeMap::new();
-        for (shard, position) in &stored.shards {
-            let progress = match position.as_str() {
-                BEGUN => ShardProgress::Begun,
-                END => ShardProgress::Ended,
-                digits => ShardProgress::At(SequenceNumber::parse(digits).ok_or_else(unreadable)?),
-            };
-            shards.insert(ShardId::new(shard), progress);
-        }
-        Ok(Self { incarnation: stored.incarnation, shards, gaps: stored.gaps, transform: stored.transform })
+        let shards = read_positions(&stored.shards).ok_or_else(unreadable)?;
+        let Stored { incarnation, gaps, transform, held, read_from_ms, handover, .. } = stored;
+        Ok(Self { incarnation, shards, gaps, transform, held, read_from_ms, handover })
     }
+}
+
+/// Reads what [`Checkpoint::positions`] gave.
+pub(crate) fn read_positions(positions: &BTreeMap<String, String>) -> Option<BTreeMap<ShardId, ShardProgress>> {
+    let read = |(shard, position): (&String, &String)| {
+        let progress = match position.as_str() {
+            BEGUN => ShardProgress::Begun,
+            END => ShardProgress::Ended,
+            digits => ShardProgress::At(SequenceNumber::parse(digits)?),
+        };
+        Some((ShardId::new(shard), progress))
+    };
+    positions.iter().map(read).collect()
 }
 
 /// Before every sequence number.
@@ -173,6 +202,12 @@ struct Stored {
     gaps: Vec<Gap>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transform: Option<InForce>,
+    #[serde(default, skip_serializing_if = "Held::is_empty")]
+    held: Held,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read_from_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handover: Option<Handover>,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub(crate) mod misfit;
 pub(crate) mod nested;
 pub(crate) mod new_columns;
 pub(crate) mod number;
-mod record;
+pub(crate) mod record;
 mod rows;
 mod scalar;
 mod set;

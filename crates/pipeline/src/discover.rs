@@ -25,15 +25,24 @@ pub struct SourceTable {
 
 /// Describes `table`, by name or ARN. `Misconfigured` where it does not exist, or its stream lacks the new images.
 pub async fn find_table(config: &SdkConfig, table: &str) -> Result<SourceTable> {
-    let output = Client::new(config).describe_table().table_name(table).send().await;
-    let description = output.map_err(|error| describe_error(error, table))?.table;
-    let description = description
-        .ok_or_else(|| Error::new(ErrorKind::Unexpected, format!("describe table {table}: an empty answer")))?;
+    let description = describe(config, table).await?;
     Ok(SourceTable {
         name: description.table_name().unwrap_or(table).to_owned(),
         stream: stream(&description, table)?,
         keys: keys(&description),
     })
+}
+
+/// The table's name and its key attributes, whatever its stream.
+pub async fn find_keys(config: &SdkConfig, table: &str) -> Result<(String, Vec<KeyAttribute>)> {
+    let description = describe(config, table).await?;
+    Ok((description.table_name().unwrap_or(table).to_owned(), keys(&description)))
+}
+
+async fn describe(config: &SdkConfig, table: &str) -> Result<TableDescription> {
+    let output = Client::new(config).describe_table().table_name(table).send().await;
+    let description = output.map_err(|error| describe_error(error, table))?.table;
+    description.ok_or_else(|| Error::new(ErrorKind::Unexpected, format!("describe table {table}: an empty answer")))
 }
 
 /// Up to about `items_max` items, as DynamoDB JSON.
@@ -118,7 +127,7 @@ fn keys(description: &TableDescription) -> Vec<KeyAttribute> {
     elements.into_iter().map(|element| key(element.attribute_name())).collect()
 }
 
-fn describe_error<E, R>(error: SdkError<E, R>, table: &str) -> Error
+pub(crate) fn describe_error<E, R>(error: SdkError<E, R>, table: &str) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

@@ -19,6 +19,7 @@ mod intake;
 mod item_key;
 mod lambda;
 pub mod metrics;
+mod order;
 mod pipeline;
 mod raw_answer;
 mod record_sample;
@@ -33,21 +34,27 @@ mod transform;
 pub use accounting::{Account, Accounts};
 pub use batch::{Batch, Delivery};
 pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
-pub use checkpoint::{Checkpoint, Gap, InForce, ShardProgress};
-pub use dead_letter::{DeadLetter, DeadLetterQueue, NoDeadLetters, ObjectStoreDeadLetters, Step};
+pub use checkpoint::{Checkpoint, Gap, Handover, InForce, ShardProgress};
+pub use dead_letter::{
+    Action, Counts, DeadLetter, DeadLetterQueue, Desk, Held, HeldFile, HeldLetter, LetterItem, LetterQueue,
+    NoDeadLetters, ObjectStoreDeadLetters, OpenLetter, Outcome, Preview, Request, Selection, SqsClient, StagedFile,
+    StagedLetter, Step, preview,
+};
 pub use decode::{Changes, Decoded, Decoder};
-pub use discover::{SourceTable, find_table, sample_items};
+pub use discover::{SourceTable, find_keys, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use intake::Intake;
 pub use lambda::{Function, FunctionName, Handed, Invoked, LambdaClient, LambdaTransform};
+pub use order::{FindStream, Order, OrderOptions, StreamAt};
 pub use pipeline::Pipeline;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
-pub use sink::{PartitionField, Sink, TableOptions, TableSink, Target};
+pub use sink::{Commit, PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
-    AwsStreamApi, DynamoDbStreamsSource, ListedShard, Polled, RecordPage, ReplaySource, ShardPage, Source, Start,
-    StartPosition, StreamApi, StreamError, StreamErrorKind,
+    AwsStreamApi, DynamoDbStreamsSource, KinesisSource, KinesisStream, KinesisStreamApi, ListedShard, Polled,
+    RecordPage, ReplaySource, ShardPage, Source, Start, StartPosition, StreamApi, StreamError, StreamErrorKind,
+    find_kinesis_stream,
 };
 pub use sql::{
     Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key, function_names,

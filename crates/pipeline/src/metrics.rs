@@ -17,6 +17,10 @@ pub const COMMIT_SECONDS: &str = "dynaberg_commit_seconds";
 pub const IN_FLIGHT: &str = "dynaberg_in_flight_records";
 /// Stretches of the stream that were lost before we could read them.
 pub const GAPS: &str = "dynaberg_gaps";
+/// Dead letters that are held.
+pub const HELD: &str = "dynaberg_held_letters";
+/// Dead letters by what became of them: `redriven`, `skipped`, `purged`.
+pub const LETTERS_TOTAL: &str = "dynaberg_letters_total";
 pub const RESTARTS_TOTAL: &str = "dynaberg_restarts_total";
 
 /// Sets the metrics of `table` to what its account says `now`. Called before the metrics are shown.
@@ -35,6 +39,11 @@ pub fn publish(table: &str, account: &Account, now: SystemTime) {
     metrics::counter!(RECEIVED_TOTAL, &label).absolute(account.received);
     metrics::counter!(COMMITS_TOTAL, &label).absolute(account.commits);
     metrics::gauge!(IN_FLIGHT, &label).set(account.in_flight as f64);
+    metrics::gauge!(HELD, &label).set(account.held as f64);
+    let outcomes = [("redriven", account.redriven), ("skipped", account.redrive_skipped), ("purged", account.purged)];
+    for (outcome, letters) in outcomes {
+        metrics::counter!(LETTERS_TOTAL, "table" => table.to_owned(), "result" => outcome).absolute(letters);
+    }
     metrics::gauge!(GAPS, &label).set(account.gaps as f64);
     if let Some(lag) = account.lag(now) {
         metrics::gauge!(FRESHNESS_SECONDS, &label).set(lag.as_secs_f64());

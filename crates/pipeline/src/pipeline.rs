@@ -1,10 +1,13 @@
 //! The loop that everything else serves: poll, decode, transform, commit.
 
+mod letters;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ambient::Ambient;
 use arrow::datatypes::SchemaRef;
+use lake::RowChanges;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -13,11 +16,12 @@ use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::checkpoint::Checkpoint;
 use crate::compute::compute;
-use crate::dead_letter::DeadLetterQueue;
+use crate::dead_letter::{DeadLetterQueue, Desk, Guard};
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::lambda::{Handed, LambdaTransform};
-use crate::sink::Sink;
+use crate::order::{Order, Ordered};
+use crate::sink::{Commit, Sink};
 use crate::source::{Polled, Source};
 use crate::sql::SqlTransform;
 use crate::transform::transform;
@@ -26,15 +30,23 @@ use crate::transform::transform;
 /// snapshot at the least.
 const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
 
+/// How old the moment may be up to which the table says it is complete: well within the day that a stream keeps records
+/// at the least, as a reader that comes back later goes on from there.
+const STALE_MS: i64 = 6 * 3_600_000;
+
 /// A change stream kept applied to one table.
 pub struct Pipeline {
     pub source: Box<dyn Source>,
+    /// For a source whose records may come twice or out of order, or one that takes over from another.
+    pub order: Option<Order>,
     /// Without one every attribute goes to its own column.
     pub sql: Option<Arc<SqlTransform>>,
     /// A function that records pass through first.
     pub lambda: Option<LambdaTransform>,
     pub sink: Box<dyn Sink>,
     pub dead_letters: Box<dyn DeadLetterQueue>,
+    /// Where it is asked to look after held letters.
+    pub desk: Arc<Desk>,
     pub delivery: Delivery,
     pub accounts: Arc<Accounts>,
     pub ambient: Ambient,
@@ -47,8 +59,11 @@ impl Pipeline {
     /// from the table's checkpoint.
     pub async fn run(mut self, shutdown: &CancellationToken) -> Result<()> {
         let Some(checkpoint) = shutdown.run_until_cancelled(self.resume()).await else { return Ok(()) };
-        let mut batch = Batch::after(checkpoint?);
-        batch.to.incarnation = self.source.incarnation().to_owned();
+        let (from, to) = checkpoint?;
+        let mut guard = Guard::load(&from.held, self.dead_letters.as_mut()).await?;
+        let mut batch = Batch::after(from);
+        batch.to = to;
+        self.announce(&mut batch.to).await?;
         batch.to.adopt_transform(self.transform_id().as_deref());
         let mut intake = self.intake()?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -56,28 +71,49 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake).await?,
-                _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch.from, &mut intake).await?,
+                () = batch.is_due(&self.delivery) => batch = self.commit(batch, &mut intake, &mut guard).await?,
+                request = self.desk.next() => {
+                    batch = self.commit(batch, &mut intake, &mut guard).await?;
+                    batch = self.serve(request, batch, &mut intake, &mut guard).await?;
+                }
+                _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
                     self.receive(polled, shutdown, &mut intake, &mut batch).await?;
                     if batch.is_full(&self.delivery) {
-                        batch = self.commit(batch, &mut intake).await?;
+                        batch = self.commit(batch, &mut intake, &mut guard).await?;
                     }
                 }
             }
         }
-        self.commit(batch, &mut intake).await?;
+        self.commit(batch, &mut intake, &mut guard).await?;
         Ok(())
     }
 
-    /// Takes the table over and sets the source to where the table is.
-    async fn resume(&mut self) -> Result<Checkpoint> {
+    /// Takes the table over and sets the source to where the table is. Gives the checkpoint of the table, and the one
+    /// that the source goes on from: they differ at the first start, and where one stream takes over from another.
+    async fn resume(&mut self) -> Result<(Checkpoint, Checkpoint)> {
         let checkpoint = self.sink.take_over().await?;
-        self.source.resume(&checkpoint).await?;
+        let complete_up_to_ms = self.sink.complete_up_to_ms();
+        let mut to = match self.order {
+            Some(_) => checkpoint.followed_by(self.source.incarnation(), self.ambient.now_ms(), complete_up_to_ms),
+            None => checkpoint.clone(),
+        };
+        // While one stream takes over from another, each of its records is looked at.
+        if let Some(complete_up_to_ms) = complete_up_to_ms.filter(|_| to.handover().is_none()) {
+            self.source.set_complete_up_to(complete_up_to_ms);
+        }
+        self.source.resume(&to).await?;
+        to.incarnation = self.source.incarnation().to_owned();
+        if let Some(order) = &mut self.order {
+            order.recall(&to, complete_up_to_ms).await?;
+        }
         info!(incarnation = self.source.incarnation(), "reading");
-        self.accounts.update(|account| account.gaps = checkpoint.gaps().len() as u64);
-        Ok(checkpoint)
+        self.accounts.update(|account| {
+            account.gaps = checkpoint.gaps().len() as u64;
+            account.held = checkpoint.held.len();
+        });
+        Ok((checkpoint, to))
     }
 
     /// For the table as its columns are now.
@@ -99,10 +135,15 @@ impl Pipeline {
         intake: &mut Intake,
         batch: &mut Batch,
     ) -> Result<()> {
+        let ordered = match &mut self.order {
+            Some(order) => compute(|| order.admit(&polled.records)),
+            None => Ordered::default(),
+        };
+        let records = ordered.admitted.as_deref().unwrap_or(&polled.records);
         let handed = match &self.lambda {
-            None => Handed::untouched(&polled.records),
+            None => Handed::untouched(records),
             // A function may take minutes. What it has not answered by then is read again by the next run.
-            Some(lambda) => match shutdown.run_until_cancelled(lambda.apply(&polled.records)).await {
+            Some(lambda) => match shutdown.run_until_cancelled(lambda.apply(records)).await {
                 Some(handed) => handed?,
                 None => return Ok(()),
             },
@@ -115,6 +156,8 @@ impl Pipeline {
             decoded = compute(|| handed.decode(intake));
         }
         let received = polled.records.len() as u64;
+        batch.superseded += ordered.superseded;
+        batch.filtered += ordered.filtered;
         batch.push(polled, decoded);
 
         let caught_up = batch.complete_up_to.filter(|_| batch.is_empty());
@@ -127,15 +170,21 @@ impl Pipeline {
     }
 
     /// Makes the batch durable: dead letters first, then rows and checkpoint in one snapshot. Gives the next batch.
-    async fn commit(&mut self, batch: Batch, intake: &mut Intake) -> Result<Batch> {
+    async fn commit(&mut self, mut batch: Batch, intake: &mut Intake, guard: &mut Guard) -> Result<Batch> {
         if batch.is_empty() {
             return Ok(batch);
         }
-        self.dead_letters.send(&batch.rejected).await?;
+        self.end_handover(&mut batch);
+        let id = self.ambient.uuid();
+        let (letters, files) = self.stage(id, &batch, intake).await?;
         let shape = self.sink.shape();
         let schema = shape.schema.clone();
         let transformed = compute(|| transform(shape, batch.changes));
-        self.sink.commit(transformed.changes, &batch.from, &batch.to, batch.complete_up_to).await?;
+        let changed = Self::supersede(guard, &mut batch.to, &transformed.last_of_item);
+        let fresh = Self::hold(&mut batch.to, &batch.rejected_at, &letters, files, &transformed.last_of_item);
+        let commit = Commit { id, from: &batch.from, to: &batch.to, complete_up_to: batch.complete_up_to };
+        self.sink.commit(transformed.changes, commit).await?;
+        guard.follow(&changed, fresh);
         self.follow_columns(&schema, intake)?;
 
         let rejected = batch.rejected.len() as u64;
@@ -143,22 +192,44 @@ impl Pipeline {
             account.in_flight -= batch.received as u64;
             account.upserted += transformed.upserted as u64;
             account.deleted += transformed.deleted as u64;
-            account.superseded += transformed.superseded as u64;
-            account.filtered += transformed.filtered as u64;
+            account.superseded += (transformed.superseded + batch.superseded) as u64;
+            account.filtered += (transformed.filtered + batch.filtered) as u64;
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;
+            account.held = batch.to.held.len();
             account.last_commit = Some(self.ambient.now());
             account.complete_up_to = account.complete_up_to.max(batch.complete_up_to);
         });
         debug!(received = batch.received, rejected, "committed");
-        Ok(Batch::after(batch.to))
+        let mut next = Batch::after(batch.to);
+        self.announce(&mut next.to).await?;
+        Ok(next)
     }
 
-    /// Looks after the checkpoint `at` in the table. There is nothing to commit.
-    async fn look_after(&mut self, at: &Checkpoint, intake: &mut Intake) -> Result<()> {
+    /// Forgets the stream before, once this one is read so far that nothing comes twice any more.
+    fn end_handover(&mut self, batch: &mut Batch) {
+        let Some(until_ms) = batch.to.handover().map(|handover| handover.until_ms) else { return };
+        if batch.complete_up_to.and_then(since_epoch_ms).is_some_and(|complete_ms| complete_ms >= until_ms) {
+            batch.to.end_handover();
+            if let Some(order) = &mut self.order {
+                order.end_handover();
+            }
+        }
+    }
+
+    /// Looks after the checkpoint in the table. There is nothing to commit, but now and then that all is still there.
+    async fn look_after(&mut self, batch: &Batch, intake: &mut Intake) -> Result<()> {
         let schema = self.sink.shape().schema.clone();
-        self.sink.heartbeat(at).await?;
+        let complete_ms = batch.complete_up_to.and_then(since_epoch_ms);
+        let is_stale = complete_ms.zip(self.sink.complete_up_to_ms()).is_some_and(|(now, told)| now - told > STALE_MS);
+        if is_stale {
+            let (id, at) = (self.ambient.uuid(), &batch.from);
+            let nothing = Commit { id, from: at, to: at, complete_up_to: batch.complete_up_to };
+            self.sink.commit(RowChanges::default(), nothing).await?;
+        } else {
+            self.sink.heartbeat(&batch.from).await?;
+        }
         self.follow_columns(&schema, intake)
     }
 
@@ -170,4 +241,8 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+fn since_epoch_ms(moment: SystemTime) -> Option<i64> {
+    moment.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as i64)
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use lake::RowChanges;
+use uuid::Uuid;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
@@ -15,11 +16,29 @@ use crate::shape::{NewColumn, TableShape};
 pub use table::{TableOptions, TableSink};
 pub use target::{PartitionField, Target};
 
+/// What a commit is beside its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit<'a> {
+    /// The same over all attempts; dead letters are staged under it.
+    pub id: Uuid,
+    /// The checkpoint that the table must have.
+    pub from: &'a Checkpoint,
+    pub to: &'a Checkpoint,
+    /// Whoever reads the table is told that everything before this moment is in it.
+    pub complete_up_to: Option<SystemTime>,
+}
+
 #[async_trait]
 pub trait Sink: Send {
     /// Takes over the table and gives the checkpoint stored in it; an empty one before the first commit. From here on
     /// no writer that was there before can commit.
     async fn take_over(&mut self) -> Result<Checkpoint>;
+
+    /// Up to when the table has everything that was written to the source, in milliseconds since the Unix epoch, as it
+    /// says itself; known after `take_over`.
+    fn complete_up_to_ms(&self) -> Option<i64> {
+        None
+    }
 
     /// The columns that rows must have.
     fn shape(&self) -> &TableShape;
@@ -27,17 +46,10 @@ pub trait Sink: Send {
     /// Adds optional columns at the end of the table.
     async fn add_columns(&mut self, columns: &[NewColumn]) -> Result<()>;
 
-    /// Makes `changes` and the checkpoint `to` visible in one snapshot, or neither. `Fenced` if the table's checkpoint
-    /// is no longer `from`.
+    /// Makes `changes` and the checkpoint `commit.to` visible in one snapshot, or neither. `Fenced` if the table's
+    /// checkpoint is no longer `commit.from`.
     /// The shape may be another afterwards: that of the table, if somebody changed its columns.
-    /// Whoever reads the table is told that everything before `complete_up_to` is in it.
-    async fn commit(
-        &mut self,
-        changes: RowChanges,
-        from: &Checkpoint,
-        to: &Checkpoint,
-        complete_up_to: Option<SystemTime>,
-    ) -> Result<()>;
+    async fn commit(&mut self, changes: RowChanges, commit: Commit<'_>) -> Result<()>;
 
     /// Ties the checkpoint, which is `at`, to the table again where others have changed it since. To be called now and
     /// then while there is nothing to commit.

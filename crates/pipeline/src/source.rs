@@ -2,14 +2,18 @@
 //!
 //! [`DynamoDbStreamsSource`] (`dynamodb_streams.rs`) asks a [`StreamApi`] (`stream_api.rs`; `aws_stream_api.rs` and
 //! `get_records.rs` for AWS) for pages (`page.rs`) of the shards (`reading.rs`) that their lineage (`shard_tree.rs`)
-//! allows to be read.
+//! allows to be read. [`KinesisSource`] (`kinesis.rs`) does the same with a [`KinesisStreamApi`] (`kinesis_api.rs`),
+//! whose records may be [`aggregated`].
 //! [`ReplaySource`] (`replay.rs`, with `lines.rs`) reads files.
 
+mod aggregated;
 mod aws_stream_api;
 mod dynamodb_streams;
 mod get_records;
+mod kinesis;
+mod kinesis_api;
 mod lines;
-mod page;
+pub(crate) mod page;
 mod reading;
 mod replay;
 mod shard_tree;
@@ -25,6 +29,8 @@ use crate::error::Result;
 
 pub use aws_stream_api::AwsStreamApi;
 pub use dynamodb_streams::DynamoDbStreamsSource;
+pub use kinesis::{KinesisSource, KinesisStream, find_kinesis_stream};
+pub use kinesis_api::KinesisStreamApi;
 pub use replay::ReplaySource;
 pub use shard_tree::{ListedShard, Start};
 pub use stream_api::{RecordPage, ShardPage, StreamApi, StreamError, StreamErrorKind};
@@ -37,6 +43,8 @@ pub enum StartPosition {
     TrimHorizon,
     /// What is written from now on.
     Latest,
+    /// What arrived from then on, in milliseconds since the Unix epoch.
+    AtTimestamp(i64),
 }
 
 /// A change stream that can be read on from a checkpoint.
@@ -45,6 +53,9 @@ pub trait Source: Send {
     /// Continues after `checkpoint`; at the start position, where it is empty. Fails as `Misconfigured` where the
     /// checkpoint belongs to another incarnation of the source.
     async fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+
+    /// Tells the source, before `resume`, up to when the table has everything, in milliseconds since the Unix epoch.
+    fn set_complete_up_to(&mut self, _complete_up_to_ms: i64) {}
 
     /// The stream's own name for this life of it; known after `resume`.
     fn incarnation(&self) -> &str;

@@ -25,9 +25,15 @@ pub struct Transformed {
     pub upserted: usize,
     pub deleted: usize,
     pub superseded: usize,
+    /// Where the last change of each item is: which of the batch's [`Changes`], and which row of it. Empty in a
+    /// changelog.
+    pub(crate) last_of_item: LastOfItem,
     /// What a transform's filter held back. In a mirror the item's row is deleted, where it has one.
     pub filtered: usize,
 }
+
+/// By the hash of the item's key in the table.
+pub(crate) type LastOfItem = HashMap<u128, (u32, u32), BuildHasherDefault<TakeHash>>;
 
 /// In a mirror the last change of an item decides; in a changelog every change is a row.
 pub fn transform(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
@@ -54,7 +60,8 @@ fn append(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
 
 fn merge(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
     let mut transformed = Transformed::default();
-    let last = last_changes(shape, &batch);
+    let (last, last_of_item) = last_changes(shape, &batch);
+    transformed.last_of_item = last_of_item;
     for (changes, is_last) in batch.into_iter().zip(last) {
         let has_row = |row: usize| {
             changes.operations[row] != Operation::Remove
@@ -83,10 +90,10 @@ fn merge(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
     transformed
 }
 
-/// For each change, whether no later one is of the same item.
-fn last_changes(shape: &TableShape, batch: &[Changes]) -> Vec<Vec<bool>> {
+/// For each change, whether no later one is of the same item; and for each item, which one that is.
+fn last_changes(shape: &TableShape, batch: &[Changes]) -> (Vec<Vec<bool>>, LastOfItem) {
     let received = batch.iter().map(|changes| changes.operations.len()).sum();
-    let mut last_of_item = HashMap::with_capacity_and_hasher(received, BuildHasherDefault::<TakeHash>::default());
+    let mut last_of_item = LastOfItem::with_capacity_and_hasher(received, BuildHasherDefault::default());
     let mut is_last: Vec<Vec<bool>> = Vec::with_capacity(batch.len());
     for (index, changes) in batch.iter().enumerate() {
         is_last.push(vec![true; changes.operations.len()]);
@@ -96,11 +103,11 @@ fn last_changes(shape: &TableShape, batch: &[Changes]) -> Vec<Vec<bool>> {
             }
         }
     }
-    is_last
+    (is_last, last_of_item)
 }
 
 /// The key columns in the order of the key.
-fn keys_of(shape: &TableShape, rows: &RecordBatch) -> RecordBatch {
+pub(crate) fn keys_of(shape: &TableShape, rows: &RecordBatch) -> RecordBatch {
     let columns = shape.key_columns().expect("the decoder was made for a table with key columns");
     let fields: Vec<_> =
         columns.iter().map(|&column| shape.schema.field(column).clone().with_nullable(false)).collect();
@@ -139,8 +146,8 @@ fn column_of<'a>(rows: &'a RecordBatch, field: &Field) -> Option<&'a ArrayRef> {
 }
 
 /// A key's hash is a hash already.
-#[derive(Default)]
-struct TakeHash(u64);
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TakeHash(u64);
 
 impl Hasher for TakeHash {
     fn finish(&self) -> u64 {

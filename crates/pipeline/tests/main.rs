@@ -5,6 +5,7 @@
 mod commit_order;
 mod delivery;
 mod dynamodb_streams;
+mod redrive;
 mod shard_order;
 mod supervision;
 mod support;

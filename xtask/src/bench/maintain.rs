@@ -7,17 +7,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::ingest::{check, dataset};
+use super::ingest::{check, dataset as dataset_file};
 use super::process::{Usage, wait};
 use super::query::cpu_seconds;
 use super::stack::{NEVER, Stack};
-use crate::dataset::{Dataset, Expected};
+use crate::dataset::{self, Dataset};
 use crate::workspace::{build_binary, root};
 
 /// Of 1 M events that makes 1,000 commits.
 const COMMIT_EVERY: &str = "1000";
 /// Scans in one process, after the first.
 const FURTHER_SCANS: usize = 8;
+const SEED_OF_MORE: u64 = 8;
 
 /// What it costs to read a table.
 struct Reading {
@@ -25,43 +26,51 @@ struct Reading {
     further: f64,
     plan_ms: f64,
     files: u64,
-    bytes: u64,
+    bytes_per_row: f64,
 }
 
 pub fn run_bench() -> Result<()> {
     let binary = build_binary("release")?;
-    let (file, expected) = dataset(Dataset::B)?;
+    let (file, expected) = dataset_file(Dataset::B)?;
     println!("| table | scan CPU-s, first run | further run | plan, ms | data files | bytes a live row |");
     println!("|---|--:|--:|--:|--:|--:|");
 
     let stack = start(&binary, NEVER)?;
     replay(&stack, &file, "1000000")?;
-    show("written at once", &read(&stack)?, &expected);
+    show("written at once", &read(&stack)?);
+    drop(stack);
+
+    let stack = start(&binary, NEVER)?;
+    replay(&stack, &file, "100000")?;
+    let large = maintain(&stack)?;
+    check(&stack, &expected)?;
+    show("10 commits, then maintained", &read(&stack)?);
     drop(stack);
 
     let stack = start(&binary, NEVER)?;
     let (alone, alone_wall) = replay(&stack, &file, COMMIT_EVERY)?;
-    show("1,000 commits", &read(&stack)?, &expected);
-    let (maintained, summary) = maintain(&stack)?;
+    show("1,000 commits", &read(&stack)?);
+    let small = maintain(&stack)?;
     check(&stack, &expected)?;
-    show("1,000 commits, then maintained", &read(&stack)?, &expected);
+    show("1,000 commits, then maintained", &read(&stack)?);
+    // Metadata of before is kept for some commits more.
+    let more = std::env::temp_dir().join("dynaberg-bench-more.jsonl");
+    dataset::write(Dataset::B, 25_000, SEED_OF_MORE, &more)?;
+    replay(&stack, &more, COMMIT_EVERY)?;
+    maintain(&stack)?;
+    show("25 more commits, then maintained", &read(&stack)?);
+    std::fs::remove_file(&more)?;
     drop(stack);
 
     let stack = start(&binary, "1s")?;
     let (beside, beside_wall) = replay(&stack, &file, COMMIT_EVERY)?;
     check(&stack, &expected)?;
-    show("1,000 commits, maintained meanwhile", &read(&stack)?, &expected);
+    show("1,000 commits, maintained meanwhile", &read(&stack)?);
     drop(stack);
 
-    let compaction = &summary["compaction"];
-    let megabytes = compaction["bytes_before"].as_f64().unwrap_or_default() / 1e6;
-    println!(
-        "\n`dynaberg maintain`: {} files → {}, {megabytes:.0} MB of Parquet in {:.2} CPU-s, peak {} MiB",
-        compaction["files_before"],
-        compaction["files_after"],
-        maintained.cpu.as_secs_f64(),
-        maintained.peak_bytes >> 20,
-    );
+    println!();
+    tell(&large);
+    tell(&small);
     println!(
         "ingest alone: {:.2} CPU-s, {:.1} s; beside maintenance every second: {:.2} CPU-s, {:.1} s",
         alone.cpu.as_secs_f64(),
@@ -70,6 +79,19 @@ pub fn run_bench() -> Result<()> {
         beside_wall.as_secs_f64(),
     );
     Ok(())
+}
+
+/// What a `dynaberg maintain` did, and what it took.
+fn tell((used, summary): &(Usage, Value)) {
+    let compaction = &summary["compaction"];
+    let megabytes = compaction["bytes_before"].as_f64().unwrap_or_default() / 1e6;
+    println!(
+        "`dynaberg maintain`: {} files → {}, {megabytes:.0} MB of Parquet in {:.2} CPU-s, peak {} MiB",
+        compaction["files_before"],
+        compaction["files_after"],
+        used.cpu.as_secs_f64(),
+        used.peak_bytes >> 20,
+    );
 }
 
 fn start(binary: &Path, pause: &str) -> Result<Stack> {
@@ -122,7 +144,7 @@ fn read(stack: &Stack) -> Result<Reading> {
         further: further(&scan, first)?,
         plan_ms: plan * 1e3,
         files: table["files"].as_u64().context("no file count")?,
-        bytes: stack.stored_bytes()?,
+        bytes_per_row: stack.stored_bytes()? as f64 / table["rows"].as_f64().context("no row count")?,
     })
 }
 
@@ -132,8 +154,7 @@ fn describe(stack: &Stack) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn show(name: &str, reading: &Reading, expected: &Expected) {
-    let Reading { first, further, plan_ms, files, bytes } = reading;
-    let bytes = *bytes as f64 / expected.rows as f64;
-    println!("| {name} | {first:.3} | {further:.3} | {plan_ms:.1} | {files} | {bytes:.0} |");
+fn show(name: &str, reading: &Reading) {
+    let Reading { first, further, plan_ms, files, bytes_per_row } = reading;
+    println!("| {name} | {first:.3} | {further:.3} | {plan_ms:.1} | {files} | {bytes_per_row:.0} |");
 }

@@ -26,6 +26,23 @@ pub struct ReplayArgs {
 }
 
 #[derive(Args)]
+pub struct RewindArgs {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// The moment: 2026-11-22T07:00:00Z. What the stream no longer holds is not read again.
+    #[arg(long, value_name = "TIMESTAMP")]
+    pub to: jiff::Timestamp,
+    /// Where the key index is cached.
+    #[arg(long, env = "DYNABERG_DATA_DIR", default_value = "./.dynaberg")]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
 pub struct CheckArgs {
     /// Pipeline files.
     #[arg(required = true)]

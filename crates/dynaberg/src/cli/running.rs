@@ -28,9 +28,27 @@ pub struct DevArgs {
     #[arg(long, env = "DYNABERG_SHARD_ROTATION", default_value = "4h", value_parser = duration)]
     pub shard_rotation: Duration,
     #[command(flatten)]
+    pub kinesis: KinesisArgs,
+    #[command(flatten)]
     pub ready: ReadyArgs,
     #[command(flatten)]
     pub maintenance: MaintenanceArgs,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct KinesisArgs {
+    /// Repeat and swap this share of the records that DynamoDB delivers to Kinesis, as the real service may: 0.05.
+    #[arg(long, env = "DYNABERG_KINESIS_FAULTS", default_value_t = 0.0, value_parser = share)]
+    pub kinesis_faults: f64,
+    /// Let shards of Kinesis take and give as much as they can, not as much as they do on AWS.
+    #[arg(long, env = "DYNABERG_KINESIS_UNTHROTTLED")]
+    pub kinesis_unthrottled: bool,
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
 }
 
 #[derive(Args)]

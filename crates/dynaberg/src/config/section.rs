@@ -5,13 +5,13 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::PipelineFile;
 use super::case::CaseSection;
 use super::place::{self, Misfit};
 use super::transform::{Declared, TransformSection};
 use super::value::{
-    Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_size, parse_source_table,
+    Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_queue, parse_size, parse_source_table,
 };
+use super::{PipelineFile, SourceStream};
 use crate::failure::Exit;
 
 #[derive(Deserialize)]
@@ -33,6 +33,7 @@ pub struct Sections {
 struct Source {
     table: Spanned<String>,
     stream: Option<Spanned<String>>,
+    kinesis_stream: Option<Spanned<String>>,
     start: Option<Spanned<String>>,
     backfill: Option<Spanned<String>>,
 }
@@ -87,6 +88,7 @@ impl Sections {
             Some((_, "changelog")) => pipeline::Mode::Changelog,
             Some((span, _)) => return Err(one_of(span, "mode", &["mirror", "changelog"])),
         };
+        let stream = self.source.stream()?;
         let cases = self.test.into_iter().zip(1..).map(|(case, number)| case.into_case(number));
         let cases = cases.collect::<Result<Vec<_>, _>>()?;
         let declared = self.transform.map(|transform| transform.into_declared(path, text)).transpose()?;
@@ -104,6 +106,7 @@ impl Sections {
             name,
             path: path.to_owned(),
             source_table: parsed(&self.source.table, parse_source_table)?,
+            stream,
             start,
             catalog: self.target.catalog.as_ref().map(|catalog| parsed(catalog, Catalog::parse)).transpose()?,
             target: parsed(&self.target.table, TargetName::parse)?,
@@ -115,6 +118,7 @@ impl Sections {
             lambda,
             cases,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
+            dead_letter_queue: self.dead_letters.queue.map(|queue| parsed(&queue, parse_queue)).transpose()?,
         })
     }
 
@@ -123,14 +127,6 @@ impl Sections {
         let unsupported = |span, what: &str, advice: &str| {
             Err(Misfit::value(span, format!("{what} is not supported by this version"), advice))
         };
-        if let Some((span, stream)) = spanned(&self.source.stream)
-            && stream != "dynamodb"
-        {
-            return match stream {
-                "kinesis" => unsupported(span, "stream = \"kinesis\"", "stream = \"dynamodb\""),
-                _ => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
-            };
-        }
         if let Some((span, backfill)) = spanned(&self.source.backfill)
             && backfill != "none"
         {
@@ -142,11 +138,28 @@ impl Sections {
         if let Some(sort) = &self.target.sort {
             return unsupported(sort.span(), "sort", "remove the key: rows are kept in the order of their changes");
         }
-        if let Some(queue) = &self.dead_letters.queue {
-            let advice = "errors = \"s3://BUCKET/PREFIX/\" in its place";
-            return unsupported(queue.span(), "a dead-letter queue in SQS", advice);
+        if let (Some(queue), None) = (&self.dead_letters.queue, &self.dead_letters.errors) {
+            let message = "a queue is told of dead letters, and does not keep them";
+            return Err(Misfit::value(queue.span(), message, "errors = \"s3://BUCKET/PREFIX/\" beside it"));
         }
         Ok(())
+    }
+}
+
+impl Source {
+    fn stream(&self) -> Result<SourceStream, Misfit> {
+        let named = self.kinesis_stream.as_ref();
+        match (spanned(&self.stream), named) {
+            (Some((_, "kinesis")), _) => {
+                Ok(SourceStream::Kinesis { named: named.map(|named| named.get_ref().clone()) })
+            }
+            (None | Some((_, "dynamodb")), None) => Ok(SourceStream::DynamoDb),
+            (None | Some((_, "dynamodb")), Some(named)) => {
+                let message = "kinesis_stream without stream = \"kinesis\"".to_owned();
+                Err(Misfit::value(named.span(), message, "stream = \"kinesis\""))
+            }
+            (Some((span, _)), _) => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
+        }
     }
 }
 

@@ -57,8 +57,16 @@ fn a_wrong_value_is_shown_with_its_place_and_what_to_try() {
 fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
     let with = |line: &str| format!("{MINIMAL}{line}\n");
     check_refused(&with("sort = [\"region\"]"), &["sort is not supported"]);
-    check_refused(&with("[dead_letters]\nqueue = \"letters\""), &["dead-letter queue"]);
-    check_refused(&MINIMAL.replace("[target]", "stream = \"kinesis\"\n[target]"), &["kinesis", "orders.toml:3"]);
+    check_refused(&with("[dead_letters]\nqueue = \"letters\""), &["does not keep them", "orders.toml:6"]);
+    check_refused(
+        &with("[dead_letters]\nerrors = \"s3://letters/errors/\"\nqueue = \"a b\""),
+        &["not an SQS queue", "orders.toml:7"],
+    );
+    check_refused(
+        &MINIMAL.replace("[target]", "stream = \"kafka\"\n[target]"),
+        &["stream = \"kinesis\"", "orders.toml:3"],
+    );
+    check_refused(&MINIMAL.replace("[target]", "kinesis_stream = \"s\"\n[target]"), &["kinesis", "orders.toml:3"]);
     check_refused(&MINIMAL.replace("[target]", "backfill = \"scan\"\n[target]"), &["backfill"]);
 }
 

@@ -116,6 +116,21 @@ impl S3Prefix {
     }
 }
 
+/// An SQS queue's name, or its URL.
+pub fn parse_queue(text: &str) -> Parsed<String> {
+    let name = text.rsplit('/').next().unwrap_or_default();
+    let stem = name.strip_suffix(".fifo").unwrap_or(name);
+    let is_name = (1..=80).contains(&name.len())
+        && !stem.is_empty()
+        && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let is_url = text.starts_with("https://") || text.starts_with("http://");
+    if is_name && (is_url || name == text) {
+        Ok(text.to_owned())
+    } else {
+        Err(("not an SQS queue".into(), "queue = \"NAME\", or the queue's URL".into()))
+    }
+}
+
 /// A DynamoDB table's name, or its ARN's last part.
 pub fn parse_source_table(text: &str) -> Parsed<String> {
     let name = text.rsplit(":table/").next().unwrap_or(text);

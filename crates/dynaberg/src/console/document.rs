@@ -34,6 +34,11 @@ pub struct PipelineDocument {
     pub filtered: u64,
     pub rejected: u64,
     pub in_flight: u64,
+    /// Dead letters that are held, and what became of others since the start.
+    pub held: u64,
+    pub redriven: u64,
+    pub redrive_skipped: u64,
+    pub purged: u64,
     pub commits: u64,
     /// Stretches of the stream that were lost before they could be read.
     pub gaps: u64,
@@ -81,6 +86,10 @@ fn describe(pipeline: &Running, now: SystemTime, ready_lag: Duration) -> Pipelin
         filtered: account.filtered,
         rejected: account.rejected,
         in_flight: account.in_flight,
+        held: account.held,
+        redriven: account.redriven,
+        redrive_skipped: account.redrive_skipped,
+        purged: account.purged,
         commits: account.commits,
         gaps: account.gaps,
     }
@@ -106,7 +115,7 @@ impl std::fmt::Display for StatusDocument {
         if self.pipelines.is_empty() {
             return write!(f, "no pipelines\n  Try: dynaberg dev PIPELINE.toml");
         }
-        let header = ["pipeline", "table", "state", "fresh", "received", "upserted", "deleted", "rejected", "commits"];
+        let header = ["pipeline", "table", "state", "fresh", "received", "upserted", "deleted", "held", "commits"];
         let mut rows = vec![header.map(str::to_owned)];
         for pipeline in &self.pipelines {
             rows.push([
@@ -117,7 +126,7 @@ impl std::fmt::Display for StatusDocument {
                 pipeline.received.to_string(),
                 pipeline.upserted.to_string(),
                 pipeline.deleted.to_string(),
-                pipeline.rejected.to_string(),
+                pipeline.held.to_string(),
                 pipeline.commits.to_string(),
             ]);
         }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::cli::{Auth, DemoArgs, TableFormat};
+use crate::cli::{Auth, DemoArgs, KinesisArgs, TableFormat};
 use crate::config::PipelineFile;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output;
@@ -48,6 +48,7 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
         port: 0,
         auth: Auth::Dev,
         shard_rotation: Duration::from_secs(4 * 3600),
+        kinesis: KinesisArgs { kinesis_faults: 0.0, kinesis_unthrottled: false },
     };
     let stack = Stack::start(options, ambient.clone(), services_end.clone()).await?;
     let aws = stack.client(ambient.clone()).await;

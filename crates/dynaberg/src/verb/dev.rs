@@ -29,6 +29,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         port: arguments.port,
         auth: arguments.auth,
         shard_rotation: arguments.shard_rotation,
+        kinesis: arguments.kinesis,
     };
     let services_end = tokio_util::sync::CancellationToken::new();
     let stack = Stack::start(options, ambient.clone(), services_end.clone()).await?;

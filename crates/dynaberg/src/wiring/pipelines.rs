@@ -1,12 +1,13 @@
 //! Pipelines as declared, plugged onto their source, table and dead letters.
 
 mod assembly;
+mod letters;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use pipeline::{Account, Accounts, Patience, Status, supervise};
+use pipeline::{Account, Accounts, Desk, Patience, Status, supervise};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
@@ -14,6 +15,7 @@ use crate::config::{Catalog, PipelineFile};
 use crate::failure::Outcome;
 use assembly::Assembly;
 pub use assembly::{SAMPLE_ITEMS, target_of};
+pub use letters::HeldLetters;
 
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub struct Running {
     /// `namespace.table`.
     pub table: String,
     pub status: Arc<Status>,
+    /// Where it is asked to look after its held letters.
+    pub desk: Arc<Desk>,
     ended: CancellationToken,
     error: Arc<Mutex<Option<pipeline::Error>>>,
 }
@@ -42,10 +46,12 @@ pub fn launch(
         source: file.source_table.clone(),
         table: file.target.to_string(),
         status: Arc::default(),
+        desk: Arc::default(),
         ended: CancellationToken::new(),
         error: Arc::default(),
     };
-    let assembly = Arc::new(Assembly::new(file, catalog, aws, index_dir, running.status.accounts()));
+    let assembly =
+        Arc::new(Assembly::new(file, catalog, aws, index_dir, running.status.accounts(), running.desk.clone()));
     let ambient = aws.ambient();
     let task = running.clone();
     tokio::spawn(async move {
@@ -70,9 +76,21 @@ pub async fn replay(
     shutdown: CancellationToken,
 ) -> Outcome<Account> {
     let accounts = Arc::new(Accounts::default());
-    let assembly = Assembly::new(file, catalog, aws, index_dir, accounts.clone());
+    let assembly = Assembly::new(file, catalog, aws, index_dir, accounts.clone(), Arc::default());
     assembly.open_replay(files).await?.run(&shutdown).await?;
     Ok(accounts.snapshot())
+}
+
+/// Sets the checkpoint of a pipeline's table back to a moment, in milliseconds since the Unix epoch.
+pub async fn rewind(
+    file: PipelineFile,
+    catalog: Option<Catalog>,
+    aws: &Aws,
+    index_dir: PathBuf,
+    to_ms: i64,
+) -> Outcome {
+    let accounts = Arc::new(Accounts::default());
+    Ok(Assembly::new(file, catalog, aws, index_dir, accounts, Arc::default()).rewind(to_ms).await?)
 }
 
 impl Running {

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, open_buckets};
-use crate::cli::Auth;
+use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
 
 use keys::{Keys, keys};
@@ -29,6 +29,7 @@ pub struct StackOptions {
     pub port: u16,
     pub auth: Auth,
     pub shard_rotation: Duration,
+    pub kinesis: KinesisArgs,
 }
 
 /// The services, up and answering.
@@ -51,7 +52,12 @@ impl Stack {
         let address = listener.local_addr().map_err(|error| Failure::caused_by(Exit::Other, &error))?;
         let endpoint = format!("http://{address}");
 
-        let capture_options = CaptureOptions { shard_rotation: options.shard_rotation, ..CaptureOptions::default() };
+        let capture_options = CaptureOptions {
+            shard_rotation: options.shard_rotation,
+            kinesis_faults: options.kinesis.kinesis_faults,
+            kinesis_throttling: !options.kinesis.kinesis_unthrottled,
+            ..CaptureOptions::default()
+        };
         let capture = Capture::open(&options.data_dir.join("capture"), capture_options, ambient.clone())
             .await
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -84,6 +90,7 @@ impl Stack {
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
+            .json_service("kinesis", capture.kinesis())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
             .json_service("sqs", sqs.json())

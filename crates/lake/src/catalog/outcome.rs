@@ -42,7 +42,8 @@ pub(crate) enum Outcome {
 }
 
 impl Catalog {
-    pub(crate) fn ambient(&self) -> &Ambient {
+    /// The time and the randomness that it was connected with.
+    pub fn ambient(&self) -> &Ambient {
         &self.rest().ambient
     }
 

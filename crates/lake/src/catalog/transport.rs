@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
@@ -42,25 +41,21 @@ impl TransportError {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The network, for other services of AWS than a catalog. Requests are signed where `signing` says for whom.
-pub fn http_transport(
-    signing: Option<Signing>,
-    answer_timeout: Duration,
-    ambient: Ambient,
-) -> Result<Arc<dyn Transport>> {
-    Ok(Arc::new(HttpTransport::new(signing, answer_timeout, ambient)?))
-}
-
-/// The network.
-pub(crate) struct HttpTransport {
+/// The network, with each request signed where that is wanted.
+pub struct HttpTransport {
     client: reqwest::Client,
     signer: Option<Signer>,
 }
 
 impl HttpTransport {
-    pub fn new(signing: Option<Signing>, answer_timeout: Duration, ambient: Ambient) -> Result<Self> {
+    pub fn new(signing: Option<Signing>, ambient: Ambient) -> Result<Self> {
+        Self::answering_within(ANSWER_TIMEOUT, signing, ambient)
+    }
+
+    /// The same for services that take another time to answer.
+    pub fn answering_within(answer_timeout: Duration, signing: Option<Signing>, ambient: Ambient) -> Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())

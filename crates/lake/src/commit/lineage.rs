@@ -1,6 +1,7 @@
 //! How our commits are found again in what a table still knows of its past.
 
 use iceberg::spec::{Snapshot, TableMetadata};
+use iceberg::table::Table;
 use uuid::Uuid;
 
 use crate::commit::checkpoint::StoredCheckpoint;
@@ -28,6 +29,14 @@ pub(crate) fn find(metadata: &TableMetadata) -> Result<Option<Stamp>> {
         None => Ok(None),
         Some(witness) if id == Some(witness.snapshot_id) => Ok(Some(witness.stamp)),
         Some(witness) => Err(rolled_back(metadata, &witness)),
+    }
+}
+
+/// The checkpoint text that a table holds, for those who only look; `None` where it has none yet.
+pub async fn stored_checkpoint(table: &Table) -> Result<Option<String>> {
+    match find(table.metadata())?.and_then(|stamp| stamp.checkpoint) {
+        Some(checkpoint) => checkpoint.read(table).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -4,19 +4,40 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// zstd-1 costs no more time than snappy here and saves a third of the bytes.
 const ZSTD_LEVEL: i32 = 1;
+const FEW_ROWS: usize = 2_048;
 
 /// The settings of every file: zstd, dictionaries, statistics, large row groups.
 pub(crate) fn defaults() -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_compression(zstd(ZSTD_LEVEL).expect("zstd has a level 1"))
         .set_created_by(concat!("dynaberg ", env!("CARGO_PKG_VERSION")).to_owned())
+}
+
+/// `settings` for a file of so many rows. Where they are few, making zstd's work space for every column and an index of
+/// pages that are one takes longer than the rows do, for the writer and for each reader; they wait for compaction.
+pub(crate) fn for_rows(settings: WriterProperties, rows: usize) -> WriterProperties {
+    if rows >= FEW_ROWS {
+        return settings;
+    }
+    let default = zstd(ZSTD_LEVEL).expect("zstd has a level 1");
+    let any_column = ColumnPath::new(Vec::new());
+    let compression = match settings.compression(&any_column) {
+        compression if compression == default => Compression::SNAPPY,
+        asked_for => asked_for,
+    };
+    settings
+        .into_builder()
+        .set_compression(compression)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .build()
 }
 
 /// The settings of a table with these properties. `Refused` where one has a value that cannot be.

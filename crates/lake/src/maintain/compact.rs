@@ -24,19 +24,25 @@ mod write;
 mod z_order;
 
 use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::error::{Error, Result};
 pub use crate::maintain::compact::outcome::{Done, GaveUp, Outcome, Progress};
 pub use crate::maintain::compact::plan::{Gain, Plan, RowOrder, Skipped, Task, Work, plan};
 pub use crate::maintain::compact::policy::{CompactionPolicy, Strategy};
 pub use crate::maintain::compact::table_files::TableFiles;
 
 /// Runs one task of a plan for `files`. It looks at the table anew, so that any number of tasks can be run by one plan,
-/// however old. No row changes; readers of older snapshots find their files as they were.
+/// however old. No row changes; readers of older snapshots find their files as they were. Where a file cannot be read, the
+/// error names it, and the table stays as it is.
 pub async fn run(catalog: &Catalog, files: &TableFiles, task: &Task, progress: &Progress) -> Result<Outcome> {
-    match task.work {
+    let ran = match task.work {
         Work::Rewrite { order, target_file_bytes } => {
             rewrite::rewrite(catalog, files, task, order, target_file_bytes, progress).await
         }
         Work::MergeDeletes => merge_deletes::merge_deletes(catalog, files, task).await,
-    }
+    };
+    ran.map_err(|error| {
+        let snapshot_id = files.listing.lake.snapshot().map(|snapshot| snapshot.snapshot_id());
+        let message = format!("compact {} as planned for snapshot {}", files.table(), snapshot_id.unwrap_or_default());
+        Error::new(error.kind(), message).with_source(error)
+    })
 }

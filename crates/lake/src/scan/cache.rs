@@ -8,23 +8,31 @@ use datafusion::execution::cache::DefaultFilesMetadataCache;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use iceberg::spec::{Manifest, ManifestList};
 
-use crate::scan::deletes::DeleteFile;
+use crate::scan::deletes::{DeleteFile, DeletedByPath};
 use crate::scan::pins::Pins;
+use crate::scan::small_file::SmallFile;
+use crate::scan::small_files::SMALL_FILE_BYTES_MAX;
 
 const MANIFEST_LISTS_MAX: usize = 256;
 // An entry with bounds for some twenty columns takes about 8 KB.
 const MANIFEST_ENTRIES_MAX: usize = 20_000;
-// A deleted row takes two bytes at most.
-const DELETED_ROWS_MAX: usize = 50_000_000;
+// A deleted row takes four bytes.
+const DELETED_ROWS_MAX: usize = 25_000_000;
 const FOOTER_BYTES_MAX: usize = 64 << 20;
+const SMALL_FILES_BYTES_MAX: usize = 96 << 20;
 
-/// Manifests, delete bitmaps and Parquet footers by location. All of them are immutable in Iceberg, so nothing in here is
+/// Manifests, deletes, small files and the footers of others by location. All of them are immutable in Iceberg, so nothing in here is
 /// ever stale. Share one among all tables that reach the same stores, and with their maintenance: it also knows which
 /// snapshots are being read.
 pub struct ScanCache {
     pub(super) manifest_lists: Bounded<Arc<ManifestList>>,
     pub(super) manifests: Bounded<Arc<Manifest>>,
     pub(super) deletes: Bounded<Arc<DeleteFile>>,
+    /// All deleted rows of a snapshot, by its manifest list and the data file they are in.
+    pub(super) deleted_rows: Bounded<Arc<DeletedByPath>>,
+    pub(super) small_files: Bounded<Arc<SmallFile>>,
+    /// Files up to this size are small.
+    pub(super) small_file_bytes_max: u64,
     /// One per store: DataFusion's cache knows a file by its path only.
     footers: Mutex<HashMap<String, Arc<DefaultFilesMetadataCache>>>,
     /// What the tables that share this are reading.
@@ -33,10 +41,17 @@ pub struct ScanCache {
 
 impl ScanCache {
     pub fn new() -> Self {
+        Self::with_small_files_up_to(SMALL_FILE_BYTES_MAX)
+    }
+
+    pub(super) fn with_small_files_up_to(small_file_bytes_max: u64) -> Self {
         Self {
             manifest_lists: Bounded::new(MANIFEST_LISTS_MAX),
             manifests: Bounded::new(MANIFEST_ENTRIES_MAX),
             deletes: Bounded::new(DELETED_ROWS_MAX),
+            deleted_rows: Bounded::new(DELETED_ROWS_MAX),
+            small_files: Bounded::new(SMALL_FILES_BYTES_MAX),
+            small_file_bytes_max,
             footers: Mutex::default(),
             pins: Arc::default(),
         }

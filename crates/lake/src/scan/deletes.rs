@@ -6,27 +6,29 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use iceberg::spec::{Datum, ManifestEntryRef, PrimitiveLiteral};
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::arrow::async_reader::ParquetObjectReader;
+use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use parquet::file::metadata::RowGroupMetaData;
 use roaring::RoaringBitmap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::LakeTable;
-use crate::scan::location::Location;
 use crate::scan::snapshot_files::CONCURRENT_READS;
 
 /// Reserved field id of `file_path` in position-delete files.
 const FILE_PATH_ID: i32 = 2_147_483_546;
 
-/// A position-delete file: the deleted rows by the path of the data file they are in.
+/// A position-delete file: the deleted rows, sorted, by the path of the data file they are in.
 pub(crate) struct DeleteFile {
-    pub rows: HashMap<String, Arc<RoaringBitmap>>,
+    pub rows: HashMap<String, Box<[u32]>>,
 }
+
+/// The deleted rows of data files that have some, by the file's path.
+pub(super) type DeletedByPath = HashMap<String, Arc<RoaringBitmap>>;
 
 /// The deleted rows of each of `data`; `None` where there are none.
 ///
@@ -47,23 +49,29 @@ pub(crate) async fn deleted_rows(
     }
     let loaded: Vec<(i64, Arc<DeleteFile>)> = stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?;
 
-    let mut deleted: Vec<Option<Arc<RoaringBitmap>>> = vec![None; data.len()];
+    // A data file that was written long ago has a few rows in each of many delete files.
+    let mut deleted: Vec<Vec<u32>> = vec![Vec::new(); data.len()];
     for (delete_sequence_number, delete) in &loaded {
         for (path, rows) in &delete.rows {
             let Some(&index) = paths.get(path.as_str()) else { continue };
-            if sequence_number(&data[index])? > *delete_sequence_number {
-                continue;
-            }
-            match &mut deleted[index] {
-                Some(all) => *Arc::make_mut(all) |= rows.as_ref(),
-                none => *none = Some(rows.clone()),
+            if sequence_number(&data[index])? <= *delete_sequence_number {
+                deleted[index].extend_from_slice(rows);
             }
         }
     }
-    for (entry, rows) in data.iter().zip(&mut deleted) {
-        cut_at_end(entry, rows);
+    Ok(data.iter().zip(deleted).map(|(entry, rows)| bitmap(entry, rows)).collect())
+}
+
+/// The rows of a data file that are gone; `None` where there are none.
+fn bitmap(entry: &ManifestEntryRef, mut rows: Vec<u32>) -> Option<Arc<RoaringBitmap>> {
+    // A position behind the last row means nothing; with it the number of live rows would be wrong.
+    rows.retain(|row| u64::from(*row) < entry.record_count());
+    if rows.is_empty() {
+        return None;
     }
-    Ok(deleted)
+    rows.sort_unstable();
+    rows.dedup();
+    Some(Arc::new(RoaringBitmap::from_sorted_iter(rows).expect("the rows are sorted")))
 }
 
 /// Tells whether the delete file may name one of the data files, by what the manifest says of it.
@@ -85,19 +93,6 @@ fn may_touch(delete: &ManifestEntryRef, paths: &HashMap<&str, usize>, sorted_pat
     sorted_paths.get(first).is_some_and(|path| *path <= high.as_str())
 }
 
-/// A position behind the last row means nothing; without it the number of live rows would be wrong.
-fn cut_at_end(entry: &ManifestEntryRef, rows: &mut Option<Arc<RoaringBitmap>>) {
-    let Some(deleted) = rows else { return };
-    let is_beyond = |last: u32| u64::from(last) >= entry.record_count();
-    if deleted.max().is_some_and(is_beyond) {
-        let end = u32::try_from(entry.record_count()).unwrap_or(u32::MAX);
-        Arc::make_mut(deleted).remove_range(end..);
-    }
-    if deleted.is_empty() {
-        *rows = None;
-    }
-}
-
 fn sequence_number(entry: &ManifestEntryRef) -> Result<i64> {
     entry.sequence_number().ok_or_else(|| {
         let message = format!("find the sequence number of {} in its manifest", entry.file_path());
@@ -114,10 +109,11 @@ impl LakeTable {
             let message = format!("read the position deletes in {}", delete.file_path());
             Error::new(ErrorKind::Unexpected, message).with_source(error)
         };
-        let location = Location::parse(delete.file_path())?;
-        let store = (self.open_store)(delete.file_path())?;
-        let reader = ParquetObjectReader::new(store, location.path).with_file_size(delete.file_size_in_bytes());
-        let rows = read(reader).await.map_err(failed)?;
+        let (store, key) = self.locate(delete.file_path())?;
+        let bytes = async { store.get(&key).await?.bytes().await };
+        // All of it is needed, so one request is enough.
+        let bytes = bytes.await.map_err(|error| failed(error.into()))?;
+        let rows = read(bytes).map_err(failed)?;
         let loaded = Arc::new(DeleteFile { rows });
         self.cache.deletes.put(delete.file_path(), loaded.clone(), delete.record_count().max(1) as usize);
         Ok(loaded)
@@ -126,10 +122,10 @@ impl LakeTable {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn read(reader: ParquetObjectReader) -> Result<HashMap<String, Arc<RoaringBitmap>>, BoxError> {
-    let mut batches = ParquetRecordBatchStreamBuilder::new(reader).await?.build()?;
-    let mut rows: HashMap<String, RoaringBitmap> = HashMap::new();
-    while let Some(batch) = batches.try_next().await? {
+fn read(file: Bytes) -> Result<HashMap<String, Box<[u32]>>, BoxError> {
+    let mut rows: HashMap<String, Vec<u32>> = HashMap::new();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+        let batch = batch?;
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("it has no column {name}"));
         let paths = arrow::compute::cast(column("file_path")?, &arrow::datatypes::DataType::Utf8)?;
         let paths: &StringArray = paths.as_string();
@@ -144,17 +140,22 @@ async fn read(reader: ParquetObjectReader) -> Result<HashMap<String, Arc<Roaring
         while start < batch.num_rows() {
             let path = paths.value(start);
             let run = (start..batch.num_rows()).take_while(|row| paths.value(*row) == path).count();
-            let bitmap = match rows.get_mut(path) {
-                Some(bitmap) => bitmap,
+            let of_path = match rows.get_mut(path) {
+                Some(of_path) => of_path,
                 None => rows.entry(path.to_owned()).or_default(),
             };
             for position in &positions.values()[start..start + run] {
-                bitmap.insert(u32::try_from(*position)?);
+                of_path.push(u32::try_from(*position)?);
             }
             start += run;
         }
     }
-    Ok(rows.into_iter().map(|(path, bitmap)| (path, Arc::new(bitmap))).collect())
+    let sorted = |mut rows: Vec<u32>| {
+        rows.sort_unstable();
+        rows.dedup();
+        rows.into_boxed_slice()
+    };
+    Ok(rows.into_iter().map(|(path, rows)| (path, sorted(rows))).collect())
 }
 
 /// The rows among `rows`, counted from the start of the file, that are left of each row group.

@@ -1,50 +1,35 @@
-//! Hands the planned files to DataFusion's own Parquet scan.
+//! Makes the plan that reads the planned files: DataFusion's own Parquet scan for large ones, ours for small ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
+use datafusion::common::Statistics;
 use datafusion::config::TableParquetOptions;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource};
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::union::UnionExec;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore};
-use parquet::arrow::async_reader::AsyncFileReader;
+use object_store::ObjectStore;
 
 use crate::scan::LakeTable;
 use crate::scan::by_id::ByFieldId;
-use crate::scan::deletes;
+use crate::scan::large_file::{CutFile, FOOTER_BYTES_HINT, PinnedReaders, Source};
 use crate::scan::pieces::{self, Piece};
-use crate::scan::pins::Pin;
 use crate::scan::prune::Predicate;
-use crate::scan::row_groups;
+use crate::scan::small_files::{self, SmallFilesExec};
 use crate::scan::snapshot_files::{CONCURRENT_READS, PlannedFile};
-
-/// Footer and page index of a usual file fit into this much of its end, so that one request fetches them.
-const FOOTER_BYTES_HINT: usize = 64 << 10;
-
-/// A file and the number of pieces to read it in.
-struct CutFile {
-    file: PlannedFile,
-    pieces: usize,
-}
 
 /// Files in one store that are scanned in the same way.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct ScanKey {
     store_url: String,
+    is_small: bool,
     /// Some rows are not to be read: they are deleted, or another piece of the file has them.
     has_selection: bool,
     has_nan: bool,
@@ -64,17 +49,23 @@ impl LakeTable {
         let pieces = pieces::counts(&sizes, state.config().target_partitions());
         let mut groups: BTreeMap<ScanKey, Vec<CutFile>> = BTreeMap::new();
         for (file, pieces) in files.into_iter().zip(pieces) {
+            let is_small = file.size() <= self.cache.small_file_bytes_max;
+            let has_nan = || file.entry.data_file().nan_value_counts().values().any(|count| *count > 0);
             let key = ScanKey {
                 store_url: file.location.store_url.clone(),
-                has_selection: file.deleted.is_some() || pieces > 1,
-                has_nan: file.entry.data_file().nan_value_counts().values().any(|count| *count > 0),
+                is_small,
+                has_selection: !is_small && (file.deleted.is_some() || pieces > 1),
+                has_nan: !is_small && has_nan(),
             };
             groups.entry(key).or_default().push(CutFile { file, pieces });
         }
 
         let mut scans = Vec::with_capacity(groups.len());
         for (key, files) in groups {
-            scans.push(self.scan_files(state, key, files, predicate, projection, limit).await?);
+            scans.push(match key.is_small {
+                true => self.scan_small_files(state, files, predicate, projection)?,
+                false => self.scan_files(state, key, files, predicate, projection, limit).await?,
+            });
         }
         match scans.len() {
             0 => {
@@ -89,6 +80,44 @@ impl LakeTable {
         }
     }
 
+    fn scan_small_files(
+        &self,
+        state: &dyn Session,
+        files: Vec<CutFile>,
+        predicate: &Predicate,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files: Vec<PlannedFile> = files.into_iter().map(|cut| cut.file).collect();
+        let statistics = self.known(files.iter(), predicate, projection).project(projection);
+        let table = &self.columns.arrow;
+        let source = small_files::Source {
+            store: self.store_of(&files[0])?,
+            cache: self.cache.clone(),
+            by_id: ByFieldId { table: self.columns.iceberg.clone() },
+            table: table.clone(),
+            wanted: projection.map_or(Ok(table.clone()), |columns| table.project(columns).map(Arc::new))?,
+            _pin: self.pin.clone(),
+        };
+        let partitions = state.config().target_partitions();
+        Ok(Arc::new(SmallFilesExec::new(source, files, partitions, statistics)))
+    }
+
+    /// What the planner may know of the rows in `files` that are read.
+    fn known<'a>(
+        &self,
+        files: impl Iterator<Item = &'a PlannedFile> + Clone,
+        predicate: &Predicate,
+        projection: Option<&Vec<usize>>,
+    ) -> Statistics {
+        let statistics = self.statistics(files, projection);
+        // Row groups that cannot match are left out, so there may be fewer rows.
+        if predicate.filters.is_empty() { statistics } else { statistics.to_inexact() }
+    }
+
+    fn store_of(&self, file: &PlannedFile) -> Result<Arc<dyn ObjectStore>> {
+        (self.open_store)(file.entry.file_path()).map_err(|error| DataFusionError::External(error.into()))
+    }
+
     async fn scan_files(
         &self,
         state: &dyn Session,
@@ -98,13 +127,8 @@ impl LakeTable {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut statistics = self.statistics(files.iter().map(|cut| &cut.file), projection);
-        if !predicate.filters.is_empty() {
-            // Row groups that cannot match are left out, so there may be fewer rows.
-            statistics = statistics.to_inexact();
-        }
-        let first = files[0].file.entry.file_path();
-        let store = (self.open_store)(first).map_err(|error| DataFusionError::External(error.into()))?;
+        let statistics = self.known(files.iter().map(|cut| &cut.file), predicate, projection);
+        let store = self.store_of(&files[0].file)?;
         let store_url = ObjectStoreUrl::parse(&key.store_url)?;
         // DataFusion asks for the store by its URL, although our reader below brings its own.
         state.runtime_env().register_object_store(store_url.as_ref(), store.clone());
@@ -142,67 +166,5 @@ impl LakeTable {
             .with_expr_adapter(Some(by_id))
             .build();
         Ok(DataSourceExec::from_data_source(config))
-    }
-}
-
-/// Holds on to the snapshot as long as the plan or a stream of its rows is there, also when the table is not any more.
-#[derive(Debug)]
-struct PinnedReaders {
-    readers: CachedParquetFileReaderFactory,
-    _pin: Option<Arc<Pin>>,
-}
-
-impl ParquetFileReaderFactory for PinnedReaders {
-    fn create_reader(
-        &self,
-        partition_index: usize,
-        file: PartitionedFile,
-        metadata_size_hint: Option<usize>,
-        metrics: &ExecutionPlanMetricsSet,
-    ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        self.readers.create_reader(partition_index, file, metadata_size_hint, metrics)
-    }
-}
-
-/// What it takes to read the footers of files and plan by them.
-struct Source {
-    schema: SchemaRef,
-    by_id: Arc<ByFieldId>,
-    store: Arc<dyn ObjectStore>,
-    footers: Arc<dyn FileMetadataCache>,
-    /// Those that Parquet's statistics can be held against.
-    filters: Vec<Arc<dyn PhysicalExpr>>,
-}
-
-impl Source {
-    async fn pieces(&self, cut: CutFile) -> Result<Vec<Piece>> {
-        let meta = ObjectMeta {
-            // Not `PartitionedFile::new`, which would percent-encode the path.
-            location: cut.file.location.path.clone(),
-            last_modified: Default::default(),
-            size: cut.file.size(),
-            e_tag: None,
-            version: None,
-        };
-        let whole = PartitionedFile::new_from_meta(meta.clone());
-        if cut.file.deleted.is_none() && cut.pieces == 1 {
-            return Ok(vec![Piece { bytes: meta.size, file: whole }]);
-        }
-
-        let footer = DFParquetMetadata::new(&self.store, &meta)
-            .with_metadata_size_hint(Some(FOOTER_BYTES_HINT))
-            .with_file_metadata_cache(Some(self.footers.clone()))
-            .fetch_metadata()
-            .await?;
-        let mut pieces = Vec::with_capacity(cut.pieces);
-        for rows in pieces::row_ranges(footer.row_groups(), cut.pieces) {
-            let plan = deletes::access_plan(cut.file.deleted.as_deref(), footer.row_groups(), rows);
-            let plan = row_groups::prune(plan, &self.filters, &self.schema, &self.by_id, &footer)?;
-            if plan.row_group_index_iter().next().is_some() {
-                let file = whole.clone().with_extensions(Arc::new(plan));
-                pieces.push(Piece { bytes: meta.size / cut.pieces as u64, file });
-            }
-        }
-        Ok(pieces)
     }
 }

@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::LakeTable;
-use crate::scan::deletes;
+use crate::scan::deletes::{self, DeletedByPath};
 use crate::scan::location::Location;
 use crate::scan::prune::Predicate;
 
@@ -53,16 +53,38 @@ impl LakeTable {
 
         let data = predicate.prune_manifests(self.table.metadata(), data);
         let data = predicate.prune_files(self.table.metadata(), self.entries(data).await?);
-        let deletes = if data.is_empty() { Vec::new() } else { self.entries(deletes).await? };
-        for (_, entry) in data.iter().chain(&deletes) {
-            self.check_readable(entry)?;
+        if data.is_empty() {
+            return Ok(Vec::new());
         }
-        let data: Vec<ManifestEntryRef> = data.into_iter().map(|(_, entry)| entry).collect();
-        let deletes: Vec<ManifestEntryRef> = deletes.into_iter().map(|(_, entry)| entry).collect();
-
-        let deleted = deletes::deleted_rows(self, &data, &deletes).await?;
+        let data = self.readable(data)?;
+        let deleted = match self.cache.deleted_rows.get(snapshot.manifest_list()) {
+            Some(known) => data.iter().map(|entry| known.get(entry.file_path()).cloned()).collect(),
+            None => {
+                let deletes = self.readable(self.entries(deletes).await?)?;
+                let deleted = deletes::deleted_rows(self, &data, &deletes).await?;
+                if predicate.filters.is_empty() {
+                    self.remember_deleted(snapshot, &data, &deleted);
+                }
+                deleted
+            }
+        };
         let planned = data.into_iter().zip(deleted).map(|(entry, deleted)| PlannedFile::new(entry, deleted));
         planned.filter(|file| file.as_ref().map_or(true, |file| file.live_rows() > 0)).collect()
+    }
+
+    /// `deleted` are the deleted rows of `data`, which is all the data of the snapshot.
+    fn remember_deleted(
+        &self,
+        snapshot: &SnapshotRef,
+        data: &[ManifestEntryRef],
+        deleted: &[Option<Arc<RoaringBitmap>>],
+    ) {
+        let with_path = |(entry, rows): (&ManifestEntryRef, &Option<Arc<RoaringBitmap>>)| {
+            Some((entry.file_path().to_owned(), rows.clone()?))
+        };
+        let by_path: DeletedByPath = data.iter().zip(deleted).filter_map(with_path).collect();
+        let weight: u64 = by_path.values().map(|rows| rows.len()).sum();
+        self.cache.deleted_rows.put(snapshot.manifest_list(), Arc::new(by_path), weight.max(1) as usize);
     }
 
     async fn manifest_list(&self, snapshot: &SnapshotRef) -> Result<Arc<ManifestList>> {
@@ -98,6 +120,10 @@ impl LakeTable {
         let loaded = Arc::new(loaded.map_err(|error| self.unreadable("manifest", error))?);
         self.cache.manifests.put(&manifest.manifest_path, loaded.clone(), loaded.entries().len().max(1));
         Ok(loaded)
+    }
+
+    fn readable(&self, entries: Vec<(i32, ManifestEntryRef)>) -> Result<Vec<ManifestEntryRef>> {
+        entries.into_iter().map(|(_, entry)| self.check_readable(&entry).map(|()| entry)).collect()
     }
 
     /// What we cannot apply must not be ignored: the answer would be wrong.

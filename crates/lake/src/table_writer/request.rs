@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
+use uuid::Uuid;
 
 /// Rows to put into the table and items to take out of it. No key is in it twice.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +23,13 @@ pub struct Progress<'a> {
     pub checkpoint: &'a str,
     /// Everything written to the source before this moment is in the table then, in milliseconds since the Unix epoch.
     pub complete_up_to_ms: Option<i64>,
+    /// The commit's id, the same over all its attempts; a new one where there is none.
+    pub commit_id: Option<Uuid>,
 }
 
 impl<'a> From<&'a str> for Progress<'a> {
     fn from(checkpoint: &'a str) -> Self {
-        Self { checkpoint, complete_up_to_ms: None }
+        Self { checkpoint, complete_up_to_ms: None, commit_id: None }
     }
 }
 

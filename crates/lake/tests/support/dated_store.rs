@@ -31,6 +31,8 @@ struct State {
     lag_ms: i64,
     /// Deletes that succeed before all others fail.
     deletes_left: Option<usize>,
+    /// Writes that succeed before all others fail.
+    writes_left: Option<usize>,
     reads: usize,
     /// What happens just after the listings to come.
     after_lists: VecDeque<Box<dyn FnOnce() + Send>>,
@@ -44,6 +46,15 @@ impl DatedStore {
     /// Lets only so many more deletes succeed; all of them again for `None`.
     pub fn limit_deletes(&self, deletes_left: Option<usize>) {
         self.state.lock().unwrap().deletes_left = deletes_left;
+    }
+
+    /// Lets only so many more writes succeed; all of them again for `None`.
+    pub fn limit_writes(&self, writes_left: Option<usize>) {
+        self.state.lock().unwrap().writes_left = writes_left;
+    }
+
+    fn count_write(&self) -> Result<()> {
+        spend(&mut self.state.lock().unwrap().writes_left)
     }
 
     /// How many objects were read so far.
@@ -75,9 +86,19 @@ impl DatedStore {
     }
 }
 
+fn spend(left: &mut Option<usize>) -> Result<()> {
+    match left {
+        Some(0) => return Err(Error::Generic { store: "DatedStore", source: "disk full".into() }),
+        Some(left) => *left -= 1,
+        None => {}
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl ObjectStore for DatedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.count_write()?;
         self.date(location);
         self.objects.put_opts(location, payload, options).await
     }
@@ -87,6 +108,7 @@ impl ObjectStore for DatedStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        self.count_write()?;
         self.date(location);
         self.objects.put_multipart_opts(location, options).await
     }
@@ -103,11 +125,7 @@ impl ObjectStore for DatedStore {
             let store = store.clone();
             async move {
                 let location = location?;
-                match &mut store.state.lock().unwrap().deletes_left {
-                    Some(0) => return Err(Error::Generic { store: "DatedStore", source: "disk full".into() }),
-                    Some(left) => *left -= 1,
-                    None => {}
-                }
+                spend(&mut store.state.lock().unwrap().deletes_left)?;
                 let mut deleted = store.objects.delete_stream(stream::iter([Ok(location)]).boxed());
                 deleted.next().await.unwrap()
             }

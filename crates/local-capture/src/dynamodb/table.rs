@@ -24,7 +24,7 @@ pub(super) async fn change(region: &Arc<Region>, operation: &str, body: &Bytes) 
         "CreateTable" => create_table(region, body).await,
         "UpdateTable" => update_table(region, body).await,
         "DeleteTable" => delete_table(region, body).await,
-        _ => Err(super::error::unknown_operation(operation)),
+        _ => super::kinesis_destination::change(region, operation, body).await,
     }
 }
 
@@ -87,6 +87,11 @@ async fn update_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsEr
             let answer = engine_call(region, "UpdateTable", body, Database::update_table).await?;
             description(region, "TableDescription", answer)
         }
+        (Wanted::Off, Some(stream)) if region.has_destination(&table_name) => {
+            let answer = engine_keeps_recording(region, body).await?;
+            disable(region, stream.id).await?;
+            description(region, "TableDescription", answer)
+        }
         (Wanted::Off, Some(stream)) => {
             let answer = engine_call(region, "UpdateTable", body, Database::update_table).await?;
             disable(region, stream.id).await?;
@@ -94,6 +99,12 @@ async fn update_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsEr
         }
         (Wanted::On(view_type), None) => switch_on(region, &table_name, view_type, body).await,
     }
+}
+
+/// Makes the other changes of an update that ends a table's stream: a Kinesis destination still needs the records.
+async fn engine_keeps_recording(region: &Arc<Region>, mut body: Value) -> Result<Value, AwsError> {
+    body["StreamSpecification"] = engine_specification();
+    engine_call(region, "UpdateTable", body, Database::update_table).await
 }
 
 async fn switch_on(
@@ -119,7 +130,7 @@ async fn switch_on(
 }
 
 /// The engine records both images whatever the caller wants to see.
-fn engine_specification() -> Value {
+pub(super) fn engine_specification() -> Value {
     json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"})
 }
 
@@ -133,6 +144,7 @@ async fn delete_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsEr
     if let Some(stream) = current {
         disable(region, stream.id).await?;
     }
+    super::kinesis_destination::forget(region, &table_name).await?;
     description(region, "TableDescription", answer)
 }
 

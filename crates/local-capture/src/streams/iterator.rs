@@ -1,4 +1,4 @@
-//! Shard iterators: opaque tokens that carry their position, so that the service keeps no state for them.
+//! Shard iterators, of DynamoDB Streams and of Kinesis: opaque tokens that carry their position, so that the service keeps no state for them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ const HORIZON: u128 = 0;
 
 /// Where a reader stands in a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ShardIterator {
+pub(crate) struct ShardIterator {
     /// The incarnation of the stream.
     pub stream: u64,
     pub shard: u32,
@@ -21,7 +21,7 @@ pub(super) struct ShardIterator {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
+pub(crate) enum Position {
     /// Follows the trimming of the shard.
     TrimHorizon,
     /// The record with this number, or the first one after it.
@@ -29,7 +29,7 @@ pub(super) enum Position {
 }
 
 impl ShardIterator {
-    pub(super) fn encode(self) -> String {
+    pub(crate) fn encode(self) -> String {
         let mut token = [0; TOKEN_BYTES];
         let position = match self.position {
             Position::TrimHorizon => HORIZON,
@@ -45,7 +45,7 @@ impl ShardIterator {
     }
 
     /// Reads a token; nothing where it is not one of ours.
-    pub(super) fn decode(token: &str) -> Option<Self> {
+    pub(crate) fn decode(token: &str) -> Option<Self> {
         let bytes: [u8; TOKEN_BYTES] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
         let (body, checksum) = bytes.split_at(BODY_BYTES);
         if xxh3_64_with_seed(body, SEED).to_be_bytes() != checksum {

@@ -113,6 +113,14 @@ impl World {
         self.try_streams(operation, body).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
     }
 
+    pub async fn try_kinesis(&self, operation: &str, body: Value) -> Result<Value, AwsError> {
+        self.call(self.capture.kinesis(), operation, &body.to_string()).await
+    }
+
+    pub async fn kinesis(&self, operation: &str, body: Value) -> Value {
+        self.try_kinesis(operation, body).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
     /// Makes a table with a string key `id` and a stream, and returns the stream's ARN.
     pub async fn table(&self, name: &str, view_type: &str) -> String {
         let answer = self

@@ -65,8 +65,8 @@ pub(super) async fn delete_batch(call: &Call<'_>) -> Result<Value> {
     Ok(answer)
 }
 
-/// Deletes the message of a handle. What is gone already stays so; a handle that is not the last one deletes nothing, and
-/// says so where the queue is FIFO.
+/// Deletes the message of a handle. What is gone already stays so; a handle that is not the last one deletes nothing,
+/// and says so where the queue is FIFO.
 fn forget(connection: &Connection, queue: &Queue, handle: Option<&str>, now: i64) -> Result<Value> {
     let receipt = Receipt::parse(handle, queue)?;
     let may_delete = match receipt.standing(connection, now)? {

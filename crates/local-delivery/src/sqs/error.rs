@@ -35,7 +35,8 @@ impl From<Error> for AwsError {
             Error::Refused(refusal) => refusal,
             failure => {
                 use std::error::Error as _;
-                tracing::error!(error = %failure, source = ?failure.source().map(ToString::to_string), "a request failed");
+                let source = failure.source().map(ToString::to_string);
+                tracing::error!(error = %failure, ?source, "a request failed");
                 let message = "The request failed because of an internal error.";
                 AwsError::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", message)
             }

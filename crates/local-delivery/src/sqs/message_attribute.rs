@@ -57,8 +57,8 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     Err(error::invalid_parameter(format!(
-        "Message (user) attribute name '{name}' is invalid: 1 to 256 letters, digits, '_', '-' and '.', no '.' at an end \
-         or beside another, and no 'AWS.' or 'Amazon.' at the beginning."
+        "Message (user) attribute name '{name}' is invalid: 1 to 256 letters, digits, '_', '-' and '.', no '.' at an \
+         end or beside another, and no 'AWS.' or 'Amazon.' at the beginning."
     )))
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn position(shard: &str, digits: &str) -> Position {
-    Position { shard: ShardId::new(shard), sequence_number: SequenceNumber::parse(digits).unwrap() }
+    Position { shard: ShardId::new(shard), sequence_number: SequenceNumber::parse(digits).unwrap(), part: 0 }
 }
 
 #[test]

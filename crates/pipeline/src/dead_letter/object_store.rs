@@ -1,4 +1,4 @@
-//! Dead letters as JSON lines under a prefix of an object store.
+//! Dead letters as JSON lines under a prefix of an object store, and a queue that is told of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,29 +7,33 @@ use ::object_store::path::Path;
 use ::object_store::{ObjectStore, ObjectStoreExt};
 use ambient::Ambient;
 use async_trait::async_trait;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::value::RawValue;
-use tracing::info;
+use tracing::{info, warn};
+use uuid::Uuid;
 
-use crate::dead_letter::{DeadLetter, DeadLetterQueue};
+use crate::dead_letter::letter_file::{read_items, read_lines, write_items, write_lines};
+use crate::dead_letter::queue::LetterQueue;
+use crate::dead_letter::{DeadLetterQueue, HeldLetter, LetterItem, StagedFile, StagedLetter};
 use crate::error::{Error, ErrorKind, Result};
 
-/// One object per commit and code: `PREFIX/PIPELINE/CODE/yyyy/MM/dd/HH/FIRST-POSITION.jsonl`, with `undated` for the hour
-/// of a record that does not tell it.
+const LINES: &str = ".jsonl";
+const ITEMS: &str = ".items";
+
+/// One object per commit and code, `PREFIX/PIPELINE/CODE/yyyy/MM/dd/HH/COMMIT-ID.jsonl`, with `undated` for the hour of
+/// a record that does not tell it; beside it `_COMMIT-ID.items`.
 pub struct ObjectStoreDeadLetters {
     store: Arc<dyn ObjectStore>,
-    prefix: Path,
+    /// Of this pipeline.
+    folder: Path,
     pipeline: String,
+    queue: Option<LetterQueue>,
     ambient: Ambient,
 }
 
 impl ObjectStoreDeadLetters {
-    /// Whether letters at `prefix` would lie among the files of a table at `location`, or the table among them. A sweep of
-    /// the table deletes what no snapshot names.
+    /// Whether letters at `prefix` would lie among the files of a table at `location`, or the table among them. A sweep
+    /// of the table deletes what no snapshot names.
     pub fn is_within(prefix: &str, location: &str) -> bool {
         let folder = |text: &str| format!("{}/", text.trim_end_matches('/'));
         folder(prefix).starts_with(&folder(location))
@@ -37,95 +41,115 @@ impl ObjectStoreDeadLetters {
 
     /// Keeps the letters of `pipeline` under `prefix` of `store`.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, pipeline: impl Into<String>, ambient: Ambient) -> Self {
-        Self { store, prefix, pipeline: pipeline.into(), ambient }
+        let pipeline = pipeline.into();
+        Self { store, folder: prefix.join(pipeline.as_str()), pipeline, queue: None, ambient }
+    }
+
+    /// Tells `queue` of every letter that is held.
+    pub fn announcing_to(self, queue: LetterQueue) -> Self {
+        Self { queue: Some(queue), ..self }
+    }
+
+    async fn put(&self, path: &Path, body: Bytes) -> Result<()> {
+        let stored = self.store.put(path, body.into()).await;
+        stored.map(drop).map_err(|error| store_error(error, "keep rejected records in", path))
+    }
+
+    /// `None` where the object is gone.
+    async fn get(&self, path: &str) -> Result<Option<Bytes>> {
+        let path = self.object(path);
+        let got = match self.store.get(&path).await {
+            Ok(object) => object.bytes().await.map(Some),
+            Err(::object_store::Error::NotFound { .. }) => {
+                warn!(%path, "held letters are gone");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+        got.map_err(|error| store_error(error, "read held letters of", &path))
+    }
+
+    fn object(&self, path: &str) -> Path {
+        path.split('/').fold(self.folder.clone(), |folder, part| folder.join(part))
     }
 }
 
 #[async_trait]
 impl DeadLetterQueue for ObjectStoreDeadLetters {
-    async fn send(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        let mut by_code: BTreeMap<&str, Vec<&DeadLetter>> = BTreeMap::new();
-        for letter in letters {
-            by_code.entry(letter.code).or_default().push(letter);
+    async fn stage(&mut self, commit_id: Uuid, letters: &[StagedLetter]) -> Result<Vec<StagedFile>> {
+        let mut by_code: BTreeMap<&str, Vec<&StagedLetter>> = BTreeMap::new();
+        for staged in letters {
+            by_code.entry(staged.letter.code).or_default().push(staged);
         }
-        let sent_at = self.ambient.now();
-        let time = Timestamp::try_from(sent_at)
+        let time = Timestamp::try_from(self.ambient.now())
             .map_err(|error| Error::new(ErrorKind::Unexpected, "read the clock").with_source(error))?;
+        let mut files = Vec::with_capacity(by_code.len());
         for (code, letters) in by_code {
-            let path = self.path(code, letters[0]);
-            let body = lines(&self.pipeline, time, &letters);
-            self.store.put(&path, body.into()).await.map_err(|error| store_error(error, &path))?;
-            info!(code, letters = letters.len(), %path, "kept rejected records");
+            let path = format!("{code}/{}/{commit_id}{LINES}", hour(&letters[0].letter.record.json));
+            self.put(&self.object(&items_beside(&path)), write_items(&letters)).await?;
+            self.put(&self.object(&path), write_lines(&self.pipeline, commit_id, time, &letters)).await?;
+            info!(code, letters = letters.len(), path, "kept rejected records");
+            let is_to_be_announced = self.queue.is_some();
+            files.push(StagedFile { path, letters: letters.len() as u32, is_to_be_announced });
+        }
+        Ok(files)
+    }
+
+    async fn announce(&mut self, path: &str) -> Result<()> {
+        let Some(queue) = &self.queue else { return Ok(()) };
+        let letters = self.read_letters(path).await?;
+        queue.tell(&self.pipeline, self.object(path).as_ref(), &letters).await
+    }
+
+    async fn items(&mut self, path: &str) -> Result<Vec<LetterItem>> {
+        let Some(bytes) = self.get(&items_beside(path)).await? else { return Ok(Vec::new()) };
+        read_items(&bytes).ok_or_else(|| unreadable(&items_beside(path)))
+    }
+
+    async fn read(&mut self, path: &str) -> Result<Vec<HeldLetter>> {
+        self.read_letters(path).await
+    }
+
+    async fn remove(&mut self, path: &str) -> Result<()> {
+        for path in [path, &items_beside(path)] {
+            let path = self.object(path);
+            match self.store.delete(&path).await {
+                Ok(()) | Err(::object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(store_error(error, "delete letters in", &path)),
+            }
         }
         Ok(())
     }
 }
 
 impl ObjectStoreDeadLetters {
-    /// The same letters have the same name, so that sending them again after a crash replaces them: the hour is the
-    /// change's own, as far as the record tells it.
-    fn path(&self, code: &str, first: &DeadLetter) -> Path {
-        let written_at = creation_time(&first.record.json);
-        let hour = written_at.map_or("undated".to_owned(), |time| time.strftime("%Y/%m/%d/%H").to_string());
-        let name = first.position().to_string().replace('/', "_");
-        let parts = [self.pipeline.as_str(), code].into_iter().chain(hour.split('/'));
-        let folder = parts.fold(self.prefix.clone(), |path, part| path.join(part));
-        folder.join(format!("{name}.jsonl"))
+    async fn read_letters(&self, path: &str) -> Result<Vec<HeldLetter>> {
+        let Some(bytes) = self.get(path).await? else { return Ok(Vec::new()) };
+        read_lines(&bytes).ok_or_else(|| unreadable(path))
     }
 }
 
-fn creation_time(json: &[u8]) -> Option<Timestamp> {
-    let record: serde_json::Value = serde_json::from_slice(json).ok()?;
-    let seconds = record.pointer("/dynamodb/ApproximateCreationDateTime")?.as_f64()?;
-    Timestamp::from_second(seconds as i64).ok()
+/// Readers of folders of JSON, Athena among them, pass over names that begin with an underscore.
+fn items_beside(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    format!("{folder}/_{}{ITEMS}", name.trim_end_matches(LINES))
 }
 
-/// A line of the object. Its keys are what people grep for: they only grow.
-#[derive(Serialize)]
-struct Line<'a> {
-    pipeline: &'a str,
-    shard: &'a str,
-    sequence_number: &'a str,
-    step: &'a str,
-    code: &'a str,
-    reason: &'a str,
-    /// When it was rejected.
-    time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<&'a RawValue>,
-    /// A record that is not JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_base64: Option<String>,
+/// The hour of the change itself, as far as the record tells it.
+fn hour(json: &[u8]) -> String {
+    let created = || {
+        let record: serde_json::Value = serde_json::from_slice(json).ok()?;
+        let seconds = record.pointer("/dynamodb/ApproximateCreationDateTime")?.as_f64()?;
+        Timestamp::from_second(seconds as i64).ok()
+    };
+    created().map_or("undated".to_owned(), |time| time.strftime("%Y/%m/%d/%H").to_string())
 }
 
-fn lines(pipeline: &str, time: Timestamp, letters: &[&DeadLetter]) -> Bytes {
-    let mut text = Vec::new();
-    for letter in letters {
-        let one_line = without_line_breaks(&letter.record.json);
-        let record: Option<&RawValue> = serde_json::from_slice(&one_line).ok();
-        let line = Line {
-            pipeline,
-            shard: letter.position().shard.as_str(),
-            sequence_number: letter.position().sequence_number.as_str(),
-            step: letter.step.as_str(),
-            code: letter.code,
-            reason: &letter.reason,
-            time: time.to_string(),
-            record_base64: record.is_none().then(|| BASE64_STANDARD.encode(&letter.record.json)),
-            record,
-        };
-        serde_json::to_writer(&mut text, &line).expect("strings and checked JSON serialise");
-        text.push(b'\n');
-    }
-    text.into()
+fn unreadable(path: &str) -> Error {
+    Error::new(ErrorKind::Unexpected, format!("read held letters of {path}: they are not as they were written"))
 }
 
-/// In JSON a line break stands between tokens only, where a space means the same.
-fn without_line_breaks(json: &[u8]) -> Vec<u8> {
-    json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect()
-}
-
-fn store_error(error: ::object_store::Error, path: &Path) -> Error {
+fn store_error(error: ::object_store::Error, doing: &str, path: &Path) -> Error {
     use ::object_store::Error as Store;
     let kind = match &error {
         Store::NotFound { .. } | Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
@@ -133,61 +157,64 @@ fn store_error(error: ::object_store::Error, path: &Path) -> Error {
         }
         _ => ErrorKind::Transient,
     };
-    Error::new(kind, format!("keep rejected records in {path}")).with_source(error)
+    Error::new(kind, format!("{doing} {path}")).with_source(error)
 }
 
 #[cfg(test)]
 mod tests {
     use ::object_store::memory::InMemory;
-    use futures::TryStreamExt;
 
     use super::*;
     use crate::change::{Position, RawRecord, SequenceNumber, ShardId};
-    use crate::dead_letter::Step;
+    use crate::dead_letter::{DeadLetter, Step};
 
-    fn letter(digits: &str, json: &'static str) -> DeadLetter {
+    fn letter(digits: &str, json: &'static str, key: Option<u128>) -> StagedLetter {
         let sequence_number = SequenceNumber::parse(digits).unwrap();
-        let position = Position { shard: ShardId::new("shardId-1"), sequence_number };
-        DeadLetter {
+        let position = Position { shard: ShardId::new("shardId-1"), sequence_number, part: 0 };
+        let letter = DeadLetter {
             record: RawRecord { position, json: Bytes::from_static(json.as_bytes()) },
             step: Step::Decode,
             code: "DYN401",
             reason: "not JSON".into(),
-        }
-    }
-
-    async fn sent(letters: &[DeadLetter]) -> Vec<(String, String)> {
-        let store = Arc::new(InMemory::new());
-        let ambient = Ambient::fixed(1_767_225_600_000);
-        let mut queue = ObjectStoreDeadLetters::new(store.clone(), Path::from("errors"), "orders", ambient);
-        queue.send(letters).await.unwrap();
-        queue.send(letters).await.unwrap();
-        let mut objects = Vec::new();
-        for object in store.list(None).try_collect::<Vec<_>>().await.unwrap() {
-            let body = store.get(&object.location).await.unwrap().bytes().await.unwrap();
-            objects.push((object.location.to_string(), String::from_utf8(body.to_vec()).unwrap()));
-        }
-        objects
+        };
+        StagedLetter { letter, item: LetterItem { key, record: 3 } }
     }
 
     #[tokio::test]
-    async fn letters_sent_twice_are_one_object_with_a_line_each() {
-        let objects = sent(&[
-            letter("7", r#"{"dynamodb":{"ApproximateCreationDateTime":1767229200,"Keys":{}}}"#),
-            letter("8", "{\n  \"a\": \"\\n\"\n}"),
-            letter("9", "{broken"),
-        ])
-        .await;
-        let [(path, body)] = &objects[..] else { panic!("one object: {objects:?}") };
-        assert_eq!(path, "errors/orders/DYN401/2026/01/01/01/shardId-1_7.jsonl");
-        let lines: Vec<serde_json::Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 3);
-        assert_eq!(lines[0]["record"]["dynamodb"]["ApproximateCreationDateTime"], 1_767_229_200);
+    async fn letters_are_read_back_from_one_object_with_a_line_each() {
+        let store = Arc::new(InMemory::new());
+        let ambient = Ambient::fixed(1_767_225_600_000);
+        let mut letters = ObjectStoreDeadLetters::new(store.clone(), Path::from("errors"), "orders", ambient);
+        let staged = [
+            letter("7", r#"{"dynamodb":{"ApproximateCreationDateTime":1767229200,"Keys":{"id":{"S":"a"}}}}"#, Some(9)),
+            letter("8", "{\n  \"a\": \"\\n\"\n}", None),
+            letter("9", "{broken", None),
+        ];
+        let files = letters.stage(Uuid::nil(), &staged).await.unwrap();
+        let path = "DYN401/2026/01/01/01/00000000-0000-0000-0000-000000000000.jsonl";
+        let file = StagedFile { path: path.to_owned(), letters: 3, is_to_be_announced: false };
+        assert_eq!(files, [file]);
+
+        let object = store.get(&Path::from(format!("errors/orders/{path}"))).await.unwrap().bytes().await.unwrap();
+        let lines: Vec<serde_json::Value> =
+            std::str::from_utf8(&object).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["record"]["a"], "\n");
         assert_eq!(lines[2]["record_base64"], "e2Jyb2tlbg==");
         assert_eq!(
             (lines[2]["sequence_number"].as_str(), lines[2]["time"].as_str(), lines[2]["step"].as_str()),
             (Some("9"), Some("2026-01-01T00:00:00Z"), Some("decode"))
         );
+
+        let held = letters.read(path).await.unwrap();
+        assert_eq!(
+            held.iter().map(|letter| &letter.record.position).collect::<Vec<_>>(),
+            [staged[0].letter.position(), staged[1].letter.position(), staged[2].letter.position(),]
+        );
+        assert_eq!(held[2].record.json, staged[2].letter.record.json);
+        assert_eq!(held[0].key().unwrap()["id"]["S"], "a");
+        assert_eq!(letters.items(path).await.unwrap(), staged.each_ref().map(|letter| letter.item));
+        letters.remove(path).await.unwrap();
+        letters.remove(path).await.unwrap();
+        assert!(letters.read(path).await.unwrap().is_empty());
     }
 }

@@ -73,7 +73,7 @@ struct Parts<'t> {
 
 /// Microseconds since the epoch. DynamoDB Streams gives seconds, with or without a fraction; Kinesis-for-DynamoDB gives
 /// milliseconds, or microseconds where the table's stream says so; the AWS CLI prints ISO 8601.
-fn read_time(json: Json<'_>, precision: Option<&str>) -> Option<i64> {
+pub(crate) fn read_time(json: Json<'_>, precision: Option<&str>) -> Option<i64> {
     // Any real time in seconds is below this until the year 5138, and any in milliseconds since 1973 is above it.
     const SECONDS_MAX: i64 = 100_000_000_000;
     const MILLISECONDS_MAX: i64 = SECONDS_MAX * 1_000;

@@ -27,6 +27,7 @@ pub(crate) fn records(json: &[impl AsRef<str>]) -> Vec<RawRecord> {
         position: Position {
             shard: ShardId::new("shard"),
             sequence_number: SequenceNumber::parse(&(index + 1).to_string()).unwrap(),
+            part: 0,
         },
         json: Bytes::copy_from_slice(AsRef::<str>::as_ref(json).as_bytes()),
     };

@@ -7,7 +7,7 @@ use ambient::Ambient;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use lake::{Signing, Transport};
+use lake::{HttpTransport, Signing, Transport};
 use serde::Deserialize;
 
 use super::{Function, Invoked};
@@ -91,9 +91,9 @@ struct FunctionError {
 impl LambdaClient {
     /// `endpoint` is `https://lambda.us-east-1.amazonaws.com`, or what stands in for it.
     pub fn new(name: FunctionName, endpoint: String, signing: Signing, ambient: Ambient) -> Result<Self> {
-        let transport = lake::http_transport(Some(signing), ANSWER_TIMEOUT, ambient.clone())
+        let transport = HttpTransport::answering_within(ANSWER_TIMEOUT, Some(signing), ambient.clone())
             .map_err(|error| Error::new(ErrorKind::Unexpected, "make a client of Lambda").with_source(error))?;
-        Ok(Self { name, endpoint, transport, ambient })
+        Ok(Self { name, endpoint, transport: Arc::new(transport), ambient })
     }
 
     /// Looks whether the function is there. `Misconfigured` where it is not.

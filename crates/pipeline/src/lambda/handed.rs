@@ -56,11 +56,18 @@ impl<'a> Handed<'a> {
     /// Decodes them. What is held back does not pass, as if a filter had said so; letters hold the records as they were
     /// read.
     pub fn decode(&self, intake: &mut Intake) -> Decoded {
-        if self.held_back.is_empty() && self.rejected.is_empty() && matches!(self.records, Cow::Borrowed(_)) {
+        if matches!(self.records, Cow::Borrowed(_)) && self.rejected.is_empty() {
             return intake.take(&self.records);
         }
-        let taken: Vec<RawRecord> =
-            self.records.iter().filter(|record| !self.rejected.contains_key(&record.position)).cloned().collect();
+        self.decode_those(self.originals, intake)
+    }
+
+    /// Decodes some of them.
+    pub(crate) fn decode_those(&self, wanted: &[RawRecord], intake: &mut Intake) -> Decoded {
+        let wanted: HashSet<&Position> = wanted.iter().map(|record| &record.position).collect();
+        let is_taken =
+            |record: &&RawRecord| wanted.contains(&record.position) && !self.rejected.contains_key(&record.position);
+        let taken: Vec<RawRecord> = self.records.iter().filter(is_taken).cloned().collect();
         let mut decoded = intake.take(&taken);
         let originals: HashMap<&Position, &RawRecord> =
             self.originals.iter().map(|record| (&record.position, record)).collect();
@@ -69,7 +76,8 @@ impl<'a> Handed<'a> {
                 letter.record.json = Bytes::copy_from_slice(&original.json);
             }
         }
-        decoded.rejected.extend(self.rejected.values().cloned());
+        let rejected = self.rejected.values().filter(|letter| wanted.contains(letter.position()));
+        decoded.rejected.extend(rejected.cloned());
         if !self.held_back.is_empty() {
             let changes = &mut decoded.changes;
             let is_held_back: Vec<bool> =

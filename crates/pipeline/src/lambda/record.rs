@@ -35,8 +35,16 @@ pub(super) fn has_image(json: &[u8]) -> bool {
 /// When the change was made, in milliseconds since the epoch.
 pub(super) fn created_ms(json: &[u8]) -> Option<i64> {
     let (_, change) = parse(json).ok()?;
-    let seconds: f64 = serde_json::from_str(change.approximate_creation_date_time?.get()).ok()?;
-    Some((seconds * 1000.0) as i64)
+    let time: f64 = serde_json::from_str(change.approximate_creation_date_time?.get()).ok()?;
+    // DynamoDB Streams has seconds; Kinesis has milliseconds, or microseconds where the table's stream says so.
+    let ms = if time < 1e11 {
+        time * 1e3
+    } else if time < 1e14 {
+        time
+    } else {
+        time / 1e3
+    };
+    Some(ms as i64)
 }
 
 /// Checks that what a function returned is the same change of the same item; says what is not.
@@ -82,7 +90,7 @@ pub(super) fn of_item(keys: &[KeyAttribute], item: &Value, number: u64) -> RawRe
         "dynamodb": { "Keys": keys, "NewImage": item, "SequenceNumber": number.to_string() },
     });
     let sequence_number = SequenceNumber::parse(&number.to_string()).expect("a number is digits");
-    let position = Position { shard: ShardId::new("sample"), sequence_number };
+    let position = Position { shard: ShardId::new("sample"), sequence_number, part: 0 };
     RawRecord { position, json: json.to_string().into() }
 }
 

@@ -35,7 +35,10 @@ fn record(number: u64) -> RawRecord {
         },
     });
     let sequence_number = SequenceNumber::parse(&number.to_string()).unwrap();
-    RawRecord { position: Position { shard: ShardId::new("s"), sequence_number }, json: json.to_string().into() }
+    RawRecord {
+        position: Position { shard: ShardId::new("s"), sequence_number, part: 0 },
+        json: json.to_string().into(),
+    }
 }
 
 fn number_of(record: &Value) -> u64 {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
+use ambient::Ambient;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use iceberg::TableIdent;
@@ -15,7 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::CommitTimer;
 use crate::shape::{Mode, NewColumn, TableShape, attribute_doc};
-use crate::sink::Sink;
+use crate::sink::{Commit, Sink};
 use crate::sql::SqlTransform;
 
 /// What a pipeline says about its target.
@@ -40,6 +41,7 @@ pub struct TableSink {
     shape: TableShape,
     table: String,
     options: TableOptions,
+    ambient: Ambient,
 }
 
 impl TableSink {
@@ -57,12 +59,13 @@ impl TableSink {
             }
             Mode::Changelog => Vec::new(),
         };
+        let ambient = catalog.ambient().clone();
         let writer_options =
             WriterOptions { pipeline: options.pipeline.clone(), key_columns, index_dir: options.index_dir.clone() };
         let writer =
             TableWriter::open(catalog, table, writer_options).await.map_err(|error| lake_error(error, &name))?;
         let shape = shape(writer.schema(), &options);
-        let mut sink = Self { writer, shape, table: name, options };
+        let mut sink = Self { writer, shape, table: name, options, ambient };
         sink.prepare_for_transform().await?;
         Ok(sink)
     }
@@ -94,6 +97,10 @@ impl Sink for TableSink {
         text.map_or_else(|| Ok(Checkpoint::default()), |text| Checkpoint::from_text(&text))
     }
 
+    fn complete_up_to_ms(&self) -> Option<i64> {
+        self.writer.complete_up_to_ms()
+    }
+
     fn shape(&self) -> &TableShape {
         &self.shape
     }
@@ -118,19 +125,13 @@ impl Sink for TableSink {
         Ok(())
     }
 
-    async fn commit(
-        &mut self,
-        changes: RowChanges,
-        from: &Checkpoint,
-        to: &Checkpoint,
-        complete_up_to: Option<SystemTime>,
-    ) -> Result<()> {
+    async fn commit(&mut self, changes: RowChanges, commit: Commit<'_>) -> Result<()> {
         let timer = CommitTimer::start(&self.table);
         // Before the first commit the table has no checkpoint at all.
-        let from = (*from != Checkpoint::default()).then(|| from.to_text());
-        let since_epoch = complete_up_to.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
+        let from = (*commit.from != Checkpoint::default()).then(|| commit.from.to_text());
+        let since_epoch = commit.complete_up_to.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
         let complete_up_to_ms = since_epoch.map(|since| since.as_millis() as i64);
-        let to = Progress { checkpoint: &to.to_text(), complete_up_to_ms };
+        let to = Progress { checkpoint: &commit.to.to_text(), complete_up_to_ms, commit_id: Some(commit.id) };
         let outcome = self.writer.commit(changes, from.as_deref(), to).await;
         outcome.map_err(|error| lake_error(error, &self.table))?;
         timer.stop();
@@ -144,7 +145,8 @@ impl Sink for TableSink {
         let is_overtaken = self.writer.is_overtaken().await.map_err(|error| lake_error(error, &self.table))?;
         if is_overtaken && *at != Checkpoint::default() {
             info!(table = self.table, "others changed the table: tying the checkpoint to it again");
-            self.commit(RowChanges::default(), at, at, None).await?;
+            let commit = Commit { id: self.ambient.uuid(), from: at, to: at, complete_up_to: None };
+            self.commit(RowChanges::default(), commit).await?;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ impl StreamApi for AwsStreamApi {
 
     async fn get_shard_iterator(&self, stream: &str, shard: &ShardId, start: &Start) -> Result<String, StreamError> {
         let (kind, after) = match start {
-            Start::TrimHorizon => (ShardIteratorType::TrimHorizon, None),
+            Start::TrimHorizon | Start::AtTimestamp(_) => (ShardIteratorType::TrimHorizon, None),
             Start::Latest => (ShardIteratorType::Latest, None),
             Start::After(sequence_number) => {
                 (ShardIteratorType::AfterSequenceNumber, Some(sequence_number.to_string()))
@@ -63,7 +63,7 @@ fn listed(shard: Shard) -> Option<ListedShard> {
     Some(ListedShard {
         is_closed: end.is_some(),
         id: ShardId::new(shard.shard_id()?),
-        parent: shard.parent_shard_id().map(ShardId::new),
+        parents: shard.parent_shard_id().map(ShardId::new).into_iter().collect(),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::source::{Polled, Source, StartPosition};
 
 /// Pages that are held or asked for at one time. A page is 1 MB of items, with both images about 3 MB of JSON.
 const PAGES_HELD_MAX: usize = 8;
+
 /// The records of one DynamoDB stream.
 pub struct DynamoDbStreamsSource {
     asker: Asker,

@@ -53,7 +53,7 @@ fn read_page(shard: &ShardId, body: &Bytes) -> Result<RecordPage, StreamError> {
         let digits = record.dynamodb.sequence_number;
         let sequence_number = SequenceNumber::parse(digits)
             .ok_or_else(|| refused(format!("a record's SequenceNumber is not a number: {digits}")))?;
-        let position = Position { shard: shard.clone(), sequence_number };
+        let position = Position { shard: shard.clone(), sequence_number, part: 0 };
         records.push(RawRecord { position, json: body.slice_ref(raw.get().as_bytes()) });
     }
     let reaches_tip = records.len() < FULL_PAGE_RECORDS && body.len() < FULL_PAGE_BYTES;

@@ -18,6 +18,8 @@ use crate::source::stream_api::RecordPage;
 /// A shard at its tip is asked at most five times a second, and at least once.
 const IDLE_MIN: Duration = Duration::from_millis(200);
 const IDLE_MAX: Duration = Duration::from_secs(1);
+/// With many shards each is asked less often, so that a quiet stream costs little: 200 calls a second at most.
+const IDLE_PER_SHARD: Duration = Duration::from_millis(5);
 /// A shard's end lists the stream at once; this is how often it is listed anyway.
 const LISTING_INTERVAL: Duration = Duration::from_secs(30);
 /// How soon the stream is listed again while a decision waits for it.
@@ -105,6 +107,7 @@ impl Reading {
         asked_at: SystemTime,
         polled: &mut Polled,
     ) -> Result<()> {
+        let idle_max = IDLE_MAX.max(IDLE_PER_SHARD * u32::try_from(self.readers.len()).unwrap_or(u32::MAX));
         // A shard that a listing ended while its page was under way is no longer read.
         let Some(reader) = self.readers.get_mut(shard) else { return Ok(()) };
         if page.reaches_tip {
@@ -113,7 +116,7 @@ impl Reading {
         reader.idle = match (page.reaches_tip, page.records.is_empty()) {
             (false, _) => Duration::ZERO,
             (true, false) => IDLE_MIN,
-            (true, true) => (reader.idle * 2).clamp(IDLE_MIN, IDLE_MAX),
+            (true, true) => (reader.idle * 2).clamp(IDLE_MIN, idle_max),
         };
         let idle = reader.idle;
         let is_end = page.next.is_none();

@@ -156,8 +156,10 @@ impl Reading {
         let sequence_number = SequenceNumber::parse(&self.digits).expect("a line number is digits");
         let is_durable = self.durable.as_ref().is_some_and(|durable| sequence_number <= *durable);
         let is_empty = line.trim_ascii_start().is_empty();
-        (!is_durable && !is_empty)
-            .then(|| RawRecord { position: Position { shard: self.shard.clone(), sequence_number }, json: line })
+        (!is_durable && !is_empty).then(|| RawRecord {
+            position: Position { shard: self.shard.clone(), sequence_number, part: 0 },
+            json: line,
+        })
     }
 }
 

@@ -21,7 +21,8 @@ const CHILDLESS_LISTINGS_MAX: u8 = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedShard {
     pub id: ShardId,
-    pub parent: Option<ShardId>,
+    /// One after a rotation or a split, two after a merge.
+    pub parents: Vec<ShardId>,
     /// It has an ending sequence number: nothing is written to it any more.
     pub is_closed: bool,
 }
@@ -31,6 +32,9 @@ pub struct ListedShard {
 pub enum Start {
     TrimHorizon,
     Latest,
+    /// What arrived from then on, in milliseconds since the Unix epoch. Where a stream cannot be asked for that, it is
+    /// read from its beginning.
+    AtTimestamp(i64),
     After(SequenceNumber),
 }
 
@@ -58,7 +62,7 @@ pub struct ShardTree {
 
 #[derive(Debug)]
 struct Shard {
-    parent: Option<ShardId>,
+    parents: Vec<ShardId>,
     progress: Progress,
     /// The last record read, durable or not.
     last: Option<SequenceNumber>,
@@ -77,16 +81,31 @@ enum Progress {
 impl ShardTree {
     /// Shards that the checkpoint was reading are open at once: their ancestors were ended before.
     pub fn resume(checkpoint: &Checkpoint, start: StartPosition) -> Self {
+        let start = checkpoint.read_from_ms().map_or(start, StartPosition::AtTimestamp);
+        let begun = match start {
+            StartPosition::AtTimestamp(from_ms) => Start::AtTimestamp(from_ms),
+            StartPosition::TrimHorizon | StartPosition::Latest => Start::TrimHorizon,
+        };
         let shards = checkpoint.shards().map(|(id, progress)| {
             let (progress, last) = match progress {
-                ShardProgress::Begun => (Progress::Reading(Start::TrimHorizon), None),
+                ShardProgress::Begun => (Progress::Reading(begun.clone()), None),
                 ShardProgress::At(durable) => (Progress::Reading(Start::After(durable.clone())), Some(durable.clone())),
                 ShardProgress::Ended => (Progress::Ended, None),
             };
-            (id.clone(), Shard { parent: None, progress, last, is_first: false, childless_listings: 0 })
+            (id.clone(), Shard { parents: Vec::new(), progress, last, is_first: false, childless_listings: 0 })
         });
         let shards: BTreeMap<_, _> = shards.collect();
         Self { is_first: shards.is_empty(), shards, start, is_listed: false, missing: BTreeSet::new() }
+    }
+
+    /// Goes on at a moment before which everything was read, instead of behind the last record: that may have expired.
+    /// What was read before is recognised by its number.
+    pub fn go_on_at(&mut self, from_ms: i64) {
+        for shard in self.shards.values_mut() {
+            if let Progress::Reading(start @ Start::After(_)) = &mut shard.progress {
+                *start = Start::AtTimestamp(from_ms);
+            }
+        }
     }
 
     /// The shards being read.
@@ -105,15 +124,9 @@ impl ShardTree {
     /// Keeps of `records` what was not read before, and notes it as read.
     pub fn accept(&mut self, id: &ShardId, mut records: Vec<RawRecord>) -> Vec<RawRecord> {
         let shard = self.shards.get_mut(id).expect("only an open shard is read");
-        records.retain(|record| {
-            let sequence_number = &record.position.sequence_number;
-            let is_new = shard.last.as_ref().is_none_or(|last| sequence_number > last);
-            if is_new {
-                shard.last = Some(sequence_number.clone());
-            }
-            is_new
-        });
+        records.retain(|record| shard.last.as_ref().is_none_or(|last| record.position.sequence_number > *last));
         if let Some(last) = records.last() {
+            shard.last = Some(last.position.sequence_number.clone());
             shard.progress = Progress::Reading(Start::After(last.position.sequence_number.clone()));
         }
         records
@@ -172,19 +185,19 @@ impl ShardTree {
         let skips_history = self.is_first && self.start == StartPosition::Latest;
         for listed in listing {
             if let Some(known) = self.shards.get_mut(&listed.id) {
-                known.parent = listed.parent;
+                known.parents = listed.parents;
                 continue;
             }
             // `latest` begins with the shards that are open now, whatever their ancestors hold. Children of a later
             // rotation are read from their beginning.
-            let parent = listed.parent.filter(|_| !skips_history);
+            let parents = if skips_history { Vec::new() } else { listed.parents };
             let is_skipped = skips_history && listed.is_closed;
             let (progress, childless_listings) = match is_skipped {
                 true => (Progress::Ended, CHILDLESS_LISTINGS_MAX),
                 false => (Progress::Unread, 0),
             };
             discovery.ended.extend(is_skipped.then(|| listed.id.clone()));
-            let shard = Shard { parent, progress, last: None, is_first: self.is_first, childless_listings };
+            let shard = Shard { parents, progress, last: None, is_first: self.is_first, childless_listings };
             self.shards.insert(listed.id, shard);
         }
     }

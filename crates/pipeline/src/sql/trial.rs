@@ -74,7 +74,7 @@ impl SqlTransform {
         let change = json!({ "Keys": keys, "NewImage": item });
         let record = json!({ "eventName": "INSERT", "dynamodb": change }).to_string();
         let sequence_number = SequenceNumber::parse(&number.to_string()).expect("it is a number");
-        let position = Position { shard: ShardId::new("trial"), sequence_number };
+        let position = Position { shard: ShardId::new("trial"), sequence_number, part: 0 };
         RawRecord { position, json: Bytes::from(record) }
     }
 }

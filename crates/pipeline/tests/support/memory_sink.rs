@@ -1,16 +1,20 @@
 //! A table in memory that fails as it is told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use lake::RowChanges;
-use pipeline::{Checkpoint, DeadLetter, DeadLetterQueue, Error, ErrorKind, Mode, NewColumn, Result, Sink, TableShape};
+use pipeline::{
+    Checkpoint, Commit, DeadLetterQueue, Error, ErrorKind, HeldLetter, LetterItem, Mode, NewColumn, Result, Sink,
+    StagedFile, StagedLetter, TableShape,
+};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// What the next commit meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ struct State {
     /// `letters` and `commit` as they came.
     journal: Vec<String>,
     letters: BTreeMap<String, String>,
+    files: BTreeMap<String, Vec<StagedLetter>>,
+    announced: Vec<String>,
 }
 
 impl MemoryTable {
@@ -52,6 +58,11 @@ impl MemoryTable {
             is_widened_at_heartbeat: false,
             epoch: 0,
         }
+    }
+
+    /// `v` is an int: a larger value is rejected.
+    pub fn narrow_sink(&self, mode: Mode) -> MemorySink {
+        MemorySink { shape: shape(mode, DataType::Int32), ..self.sink(mode) }
     }
 
     pub fn dead_letters(&self) -> MemoryDeadLetters {
@@ -82,6 +93,15 @@ impl MemoryTable {
 
     pub fn journal(&self) -> Vec<String> {
         self.with(|state| state.journal.clone())
+    }
+
+    /// The files of letters that were told of, and those that are there.
+    pub fn announced_and_kept(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        self.with(|state| (state.announced.iter().cloned().collect(), state.files.keys().cloned().collect()))
+    }
+
+    pub fn delete_a_file_of_letters(&self) {
+        self.with(|state| state.files.pop_first());
     }
 
     /// The positions of the letters and their codes.
@@ -132,19 +152,13 @@ impl Sink for MemorySink {
         unreachable!("the shape does not evolve")
     }
 
-    async fn commit(
-        &mut self,
-        changes: RowChanges,
-        from: &Checkpoint,
-        to: &Checkpoint,
-        _complete_up_to: Option<SystemTime>,
-    ) -> Result<()> {
+    async fn commit(&mut self, changes: RowChanges, commit: Commit<'_>) -> Result<()> {
         let fault = self.table.with(|state| state.faults.pop_front());
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;
         }
         self.table.with(|state| {
-            if self.epoch != state.epoch || *from != state.checkpoint {
+            if self.epoch != state.epoch || *commit.from != state.checkpoint {
                 return Err(Error::new(ErrorKind::Fenced, "commit"));
             }
             if fault == Some(Fault::Reject) {
@@ -154,7 +168,7 @@ impl Sink for MemorySink {
             if std::mem::take(&mut self.is_widened_next) {
                 self.shape = shape(self.shape.mode, DataType::Int64);
             }
-            state.checkpoint = to.clone();
+            state.checkpoint = commit.to.clone();
             state.commits.push(Instant::now());
             state.journal.push("commit".into());
             match fault {
@@ -218,19 +232,59 @@ impl MemoryDeadLetters {
 
 #[async_trait]
 impl DeadLetterQueue for MemoryDeadLetters {
-    async fn send(&mut self, letters: &[DeadLetter]) -> Result<()> {
+    async fn stage(&mut self, commit_id: Uuid, letters: &[StagedLetter]) -> Result<Vec<StagedFile>> {
         if letters.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if self.failures > 0 {
             self.failures -= 1;
             return Err(Error::new(ErrorKind::Transient, "keep letters"));
         }
-        self.table.with(|state| {
+        Ok(self.table.with(|state| {
             state.journal.push(format!("letters {}", letters.len()));
-            let kept = letters.iter().map(|letter| (letter.position().to_string(), letter.code.to_owned()));
-            state.letters.extend(kept);
+            let kept = letters.iter().map(|staged| &staged.letter);
+            state.letters.extend(kept.map(|letter| (letter.position().to_string(), letter.code.to_owned())));
+            let mut files: BTreeMap<String, Vec<StagedLetter>> = BTreeMap::new();
+            for staged in letters {
+                files.entry(format!("{}/{commit_id}", staged.letter.code)).or_default().push(staged.clone());
+            }
+            let staged = files.iter().map(|(path, letters)| StagedFile {
+                path: path.clone(),
+                letters: letters.len() as u32,
+                is_to_be_announced: true,
+            });
+            let staged = staged.collect();
+            state.files.extend(files);
+            staged
+        }))
+    }
+
+    async fn announce(&mut self, path: &str) -> Result<()> {
+        self.table.with(|state| {
+            assert!(state.checkpoint.held.files().iter().any(|file| file.path == path), "it is held");
+            state.announced.push(path.to_owned());
         });
+        Ok(())
+    }
+
+    async fn items(&mut self, path: &str) -> Result<Vec<LetterItem>> {
+        Ok(self.table.with(|state| state.files.get(path).into_iter().flatten().map(|staged| staged.item).collect()))
+    }
+
+    async fn read(&mut self, path: &str) -> Result<Vec<HeldLetter>> {
+        let held = |staged: &StagedLetter| HeldLetter {
+            record: staged.letter.record.clone(),
+            step: staged.letter.step.as_str().to_owned(),
+            code: staged.letter.code.to_owned(),
+            reason: staged.letter.reason.clone(),
+            rejected_at: jiff::Timestamp::UNIX_EPOCH,
+            commit_id: path.rsplit('/').next().unwrap_or_default().to_owned(),
+        };
+        Ok(self.table.with(|state| state.files.get(path).into_iter().flatten().map(held).collect()))
+    }
+
+    async fn remove(&mut self, path: &str) -> Result<()> {
+        self.table.with(|state| state.files.remove(path));
         Ok(())
     }
 }

@@ -148,7 +148,7 @@ impl StreamApi for ScriptedStream {
             let is_last = skipped + page.len() == listed.len();
             let shards = page.iter().map(|shard| ListedShard {
                 id: shard.id.clone(),
-                parent: shard.parent.clone(),
+                parents: shard.parent.iter().cloned().collect(),
                 is_closed: shard.is_closed,
             });
             Ok(ShardPage {
@@ -164,7 +164,7 @@ impl StreamApi for ScriptedStream {
             state.answer(Call::GetShardIterator, &format!("{shard} {start:?}"))?;
             let found = state.find(shard)?;
             Ok(match start {
-                Start::TrimHorizon => found.trimmed,
+                Start::TrimHorizon | Start::AtTimestamp(_) => found.trimmed,
                 Start::Latest => found.records.last().copied().unwrap_or(found.trimmed),
                 Start::After(sequence_number) => sequence_number.as_str().parse().unwrap(),
             }
@@ -195,5 +195,5 @@ impl StreamApi for ScriptedStream {
 
 fn record(shard: &ShardId, number: u64) -> RawRecord {
     let sequence_number = SequenceNumber::parse(&number.to_string()).unwrap();
-    RawRecord { position: Position { shard: shard.clone(), sequence_number }, json: Bytes::from_static(b"{}") }
+    RawRecord { position: Position { shard: shard.clone(), sequence_number, part: 0 }, json: Bytes::from_static(b"{}") }
 }

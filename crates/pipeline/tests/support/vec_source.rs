@@ -130,7 +130,7 @@ impl Source for VecSource {
 
 fn position(number: usize) -> Position {
     let sequence_number = SequenceNumber::parse(&number.to_string()).unwrap();
-    Position { shard: ShardId::new(SHARD), sequence_number }
+    Position { shard: ShardId::new(SHARD), sequence_number, part: 0 }
 }
 
 fn json(entry: &Entry) -> Bytes {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
-use pipeline::{Delivery, Mode, Patience, Pipeline, Result, Status, supervise};
+use pipeline::{Delivery, Desk, Mode, Patience, Pipeline, Result, Status, supervise};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_sink::MemoryTable;
@@ -16,8 +16,11 @@ pub struct World {
     pub source: VecSource,
     pub table: MemoryTable,
     pub mode: Mode,
+    /// Whether the table takes small values only.
+    pub is_narrow: bool,
     pub delivery: Delivery,
     pub status: Arc<Status>,
+    pub desk: Arc<Desk>,
     pub ambient: Ambient,
     pub shutdown: CancellationToken,
 }
@@ -29,20 +32,25 @@ impl World {
             source: VecSource::new(entries, &ambient),
             table: MemoryTable::default(),
             mode: Mode::Mirror,
+            is_narrow: false,
             delivery: Delivery { interval: Duration::from_secs(10), size_bytes: usize::MAX, records_max: usize::MAX },
             status: Arc::default(),
+            desk: Arc::default(),
             ambient,
             shutdown: CancellationToken::new(),
         }
     }
 
     pub fn pipeline(&self) -> Pipeline {
+        let sink = if self.is_narrow { self.table.narrow_sink(self.mode) } else { self.table.sink(self.mode) };
         Pipeline {
+            order: None,
             source: Box::new(self.source.clone()),
             sql: None,
             lambda: None,
-            sink: Box::new(self.table.sink(self.mode)),
+            sink: Box::new(sink),
             dead_letters: Box::new(self.table.dead_letters()),
+            desk: self.desk.clone(),
             delivery: self.delivery.clone(),
             accounts: self.status.accounts().clone(),
             ambient: self.ambient.clone(),

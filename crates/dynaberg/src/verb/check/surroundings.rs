@@ -5,12 +5,12 @@ use std::path::Path;
 use futures::StreamExt;
 use iceberg::table::Table;
 use object_store::ObjectStoreScheme;
-use pipeline::{KeyAttribute, ObjectStoreDeadLetters};
+use pipeline::{KeyAttribute, LetterQueue, ObjectStoreDeadLetters};
 use url::Url;
 
 use super::finding::{Finding, Layer};
 use crate::aws::Aws;
-use crate::config::{Catalog, PipelineFile};
+use crate::config::{Catalog, PipelineFile, SourceStream};
 use crate::wiring::{SAMPLE_ITEMS, target_of};
 
 /// The source cannot be read.
@@ -47,6 +47,7 @@ impl Surroundings {
             Ok(lake) => {
                 found.look_at_target(path, file, &lake).await;
                 found.look_at_letters(path, file, &lake).await;
+                found.look_at_queue(path, file, aws).await;
             }
             Err(failure) => {
                 let message = failure.message();
@@ -59,9 +60,19 @@ impl Surroundings {
 
     async fn look_at_source(&mut self, path: &Path, file: &PipelineFile, aws: &Aws) {
         let looked = async {
-            let source = pipeline::find_table(&aws.config, &file.source_table).await?;
-            self.keys = source.keys;
-            self.items = pipeline::sample_items(&aws.config, &source.name, SAMPLE_ITEMS).await?;
+            let (table, keys) = match &file.stream {
+                SourceStream::DynamoDb => {
+                    let source = pipeline::find_table(&aws.config, &file.source_table).await?;
+                    (source.name, source.keys)
+                }
+                SourceStream::Kinesis { named } => {
+                    let (table, keys) = pipeline::find_keys(&aws.config, &file.source_table).await?;
+                    pipeline::find_kinesis_stream(&aws.config, &table, named.as_deref()).await?;
+                    (table, keys)
+                }
+            };
+            self.keys = keys;
+            self.items = pipeline::sample_items(&aws.config, &table, SAMPLE_ITEMS).await?;
             Ok::<_, pipeline::Error>(())
         };
         if let Err(error) = looked.await {
@@ -113,6 +124,19 @@ impl Surroundings {
             let message = format!("look at the dead letters at {}: {error}", prefix.0);
             let advice = "create the bucket, and let the pipeline list and write in it";
             self.findings.push(Finding::new(Layer::Environment, LETTERS, path, message, advice));
+        }
+    }
+}
+
+impl Surroundings {
+    async fn look_at_queue(&mut self, path: &Path, file: &PipelineFile, aws: &Aws) {
+        let Some(queue) = &file.dead_letter_queue else { return };
+        let found = match aws.sqs(queue) {
+            Ok(client) => LetterQueue::open(client, queue, "").await.map(drop),
+            Err(failure) => Err(pipeline::Error::new(pipeline::ErrorKind::Misconfigured, failure.message())),
+        };
+        if let Err(error) = found {
+            self.findings.push(Finding::of_error(Layer::Environment, LETTERS, path, &error));
         }
     }
 }

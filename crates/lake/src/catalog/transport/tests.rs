@@ -22,7 +22,7 @@ async fn serve(answer: &'static str) -> (String, JoinHandle<String>) {
 }
 
 async fn send(signing: Option<Signing>, url: String) -> Result<Response<Bytes>, TransportError> {
-    let transport = HttpTransport::new(signing, ANSWER_TIMEOUT, Ambient::fixed(1_700_000_000_000)).unwrap();
+    let transport = HttpTransport::new(signing, Ambient::fixed(1_700_000_000_000)).unwrap();
     transport.send(Request::builder().method(Method::GET).uri(url).body(Bytes::new()).unwrap()).await
 }
 

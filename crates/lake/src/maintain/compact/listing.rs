@@ -98,8 +98,12 @@ impl Listing {
         let Some(snapshot) = lake.snapshot() else {
             return Ok(Self { lake, manifests: Vec::new() });
         };
-        let failed = |error| Error::from_iceberg(format!("list the files of {}", table.identifier()), error);
-        let list = table.manifest_list_reader(snapshot).load().await.map_err(failed)?;
+        let failed = |path: &str, error| {
+            let (id, table) = (snapshot.snapshot_id(), table.identifier());
+            Error::from_iceberg(format!("read {path} of snapshot {id} of {table}"), error)
+        };
+        let list = table.manifest_list_reader(snapshot).load().await;
+        let list = list.map_err(|error| failed(snapshot.manifest_list(), error))?;
         let known: HashMap<&str, &Listed> = known.iter().map(|listed| (listed.location.as_str(), listed)).collect();
         let mut reads = Vec::new();
         for manifest in list.consume_entries().into_iter().collect::<Vec<_>>() {
@@ -111,7 +115,8 @@ impl Listing {
                 if let Some(known) = known {
                     return Ok(known);
                 }
-                let loaded = manifest.load_manifest(table.file_io()).await.map_err(failed)?;
+                let loaded = manifest.load_manifest(table.file_io()).await;
+                let loaded = loaded.map_err(|error| failed(&manifest.manifest_path, error))?;
                 Ok::<_, Error>(Listed {
                     location: manifest.manifest_path,
                     spec_id: manifest.partition_spec_id,

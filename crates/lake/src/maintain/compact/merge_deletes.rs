@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use iceberg::table::Table;
-use roaring::RoaringBitmap;
 use tracing::info;
 use uuid::Uuid;
 
@@ -92,29 +91,25 @@ impl Change for DeleteMerge<'_> {
 
 /// The rows of live data files that the delete files delete.
 async fn deleted_by(now: &Listing, deletes: &[ListedFile]) -> Result<Vec<DeletedRows>> {
-    let mut rows: HashMap<String, Vec<(i64, std::sync::Arc<RoaringBitmap>)>> = HashMap::new();
+    let live: HashMap<String, ListedFile> = now.data().map(|file| (file.path().to_owned(), file)).collect();
+    let mut deleted: HashMap<String, DeletedRows> = HashMap::new();
     for delete in deletes {
         let sequence_number = delete.sequence_number()?;
         for (path, positions) in &now.lake.delete_file(&delete.entry).await?.rows {
-            rows.entry(path.clone()).or_default().push((sequence_number, positions.clone()));
+            let Some(file) = live.get(path) else { continue };
+            // A delete does not reach data that was written after it.
+            if sequence_number < file.sequence_number()? {
+                continue;
+            }
+            let (spec_id, partition) = file.partition();
+            let of_file = deleted.entry(path.clone()).or_insert_with(|| DeletedRows {
+                data_file_path: path.clone(),
+                spec_id,
+                partition: partition.clone(),
+                positions: Vec::new(),
+            });
+            of_file.positions.extend(positions.iter().copied().map(u64::from));
         }
     }
-    let mut deleted = Vec::new();
-    for file in now.data() {
-        let Some(named) = rows.remove(file.path()) else { continue };
-        // A delete does not reach data that was written after it.
-        let written = file.sequence_number()?;
-        let mut all = RoaringBitmap::new();
-        for (_, positions) in named.into_iter().filter(|(sequence_number, _)| *sequence_number >= written) {
-            all |= positions.as_ref();
-        }
-        let (spec_id, partition) = file.partition();
-        deleted.push(DeletedRows {
-            data_file_path: file.path().to_owned(),
-            spec_id,
-            partition: partition.clone(),
-            positions: all.iter().map(u64::from).collect(),
-        });
-    }
-    Ok(deleted)
+    Ok(deleted.into_values().collect())
 }

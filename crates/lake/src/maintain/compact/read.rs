@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::error::Result as DataFusionResult;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
@@ -26,13 +26,18 @@ pub(crate) fn session(sort_bytes_max: usize, batch_rows: usize) -> Result<Arc<Se
     Ok(Arc::new(SessionContext::new_with_config_rt(config, runtime).state()))
 }
 
-/// The live rows of `files`, one file after the other, each in its own order.
+/// The live rows of `files`, one file after the other, each in its own order. What cannot be read is named.
 pub(crate) fn rows(lake: &LakeTable, session: &Arc<SessionState>, files: Vec<PlannedFile>) -> Rows {
     let (lake, session) = (lake.clone(), session.clone());
     stream::iter(files)
         .then(move |file| {
             let (lake, session) = (lake.clone(), session.clone());
-            async move { lake.read_in_order(session.as_ref(), file).await }
+            let path = file.entry.file_path().to_owned();
+            let named = move |error: DataFusionError| error.context(format!("read {path}"));
+            async move {
+                let rows = lake.read_in_order(session.as_ref(), file).await.map_err(&named)?;
+                Ok::<_, DataFusionError>(rows.map_err(named))
+            }
         })
         .try_flatten()
         .boxed()

@@ -92,7 +92,7 @@ async fn deleted_counts(listing: &Listing, delete: &ListedFile) -> Result<Vec<(S
         return Ok(vec![(path, delete.entry.record_count())]);
     }
     let loaded = listing.lake.delete_file(&delete.entry).await?;
-    Ok(loaded.rows.iter().map(|(path, rows)| (path.clone(), rows.len())).collect())
+    Ok(loaded.rows.iter().map(|(path, rows)| (path.clone(), rows.len() as u64)).collect())
 }
 
 struct Partitions<'a> {

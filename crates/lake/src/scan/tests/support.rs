@@ -24,7 +24,10 @@ pub struct TestTable {
     metadata: TableMetadata,
     location: MetadataLocation,
     files: usize,
+    /// With it, every file is large; ...
     pub cache: Arc<ScanCache>,
+    /// ... with this one, they are small.
+    cache_of_small_files: Arc<ScanCache>,
 }
 
 /// What to write into a data file besides its rows.
@@ -59,7 +62,8 @@ impl TestTable {
             location: MetadataLocation::new_with_metadata(location, &metadata),
             metadata,
             files: 0,
-            cache: Arc::new(ScanCache::new()),
+            cache: Arc::new(ScanCache::with_small_files_up_to(0)),
+            cache_of_small_files: Arc::default(),
         }
     }
 
@@ -207,13 +211,28 @@ impl TestTable {
     }
 
     pub fn provider(&self) -> LakeTable {
-        let open_store: OpenStore = Arc::new(|_| Ok(Arc::new(LocalFileSystem::new())));
-        LakeTable::new(self.table(), open_store, self.cache.clone()).unwrap()
+        self.provider_with(self.cache.clone())
     }
 
-    /// What `sql` answers about the table `t`, a line per row, columns separated by a bar.
+    fn provider_with(&self, cache: Arc<ScanCache>) -> LakeTable {
+        let open_store: OpenStore = Arc::new(|_| Ok(Arc::new(LocalFileSystem::new())));
+        LakeTable::new(self.table(), open_store, cache).unwrap()
+    }
+
+    /// What `sql` answers about the table `t`, a line per row, columns separated by a bar. Small files are read in
+    /// another way than large ones, and must give the same.
     pub async fn query(&self, sql: &str) -> Vec<String> {
-        lines(&context(self.provider()).sql(sql).await.unwrap().collect().await.unwrap())
+        let answer = async |table| lines(&context(table).sql(sql).await.unwrap().collect().await.unwrap());
+        let mut small = answer(self.provider_with(self.cache_of_small_files.clone())).await;
+        let mut large = answer(self.provider()).await;
+        let answered = large.clone();
+        small.sort();
+        large.sort();
+        match sql.contains("LIMIT") {
+            true => assert_eq!(small.len(), large.len(), "{sql}"),
+            false => assert_eq!(small, large, "{sql}"),
+        }
+        answered
     }
 
     pub async fn query_error(&self, sql: &str) -> String {

@@ -61,15 +61,16 @@ impl Wishes {
     }
 }
 
-const COLUMNS: &str = "id, body, attributes, trace_header, sender, sent_at, first_received_at, receive_count, group_id, \
-                       deduplication_id, dead_letter_source";
+const COLUMNS: &str = "id, body, attributes, trace_header, sender, sent_at, first_received_at, receive_count, \
+                       group_id, deduplication_id, dead_letter_source";
 
 impl Delivery<'_> {
     /// Counts a receive of the message and gives it under a new handle.
     pub fn deliver(&self, connection: &Connection, number: i64, token: &str) -> Result<Value> {
         let sql = format!(
             "UPDATE message SET receive_count = receive_count + 1, is_received = 1, receipt = ?1, visible_at = ?2,
-             received_at = ?3, first_received_at = coalesce(first_received_at, ?3) WHERE number = ?4 RETURNING {COLUMNS}"
+             received_at = ?3, first_received_at = coalesce(first_received_at, ?3) WHERE number = ?4
+             RETURNING {COLUMNS}"
         );
         let parameters = params![token, self.visible_at, self.now, number];
         let receipt = Receipt { queue: self.queue.number, message: number, token: token.to_owned() };

@@ -11,7 +11,7 @@ impl ShardTree {
     /// Whether the stream should be listed again soon: a decision waits for it.
     pub fn wants_listing(&self) -> bool {
         let is_doubtful = |(id, shard): (&ShardId, &Shard)| match shard.progress {
-            Progress::Unread => shard.parent.iter().chain([id]).any(|id| self.missing.contains(id)),
+            Progress::Unread => shard.parents.iter().chain([id]).any(|id| self.missing.contains(id)),
             Progress::Reading(_) => self.missing.contains(id),
             Progress::Ended => self.is_childless(id) && shard.childless_listings < CHILDLESS_LISTINGS_MAX,
         };
@@ -20,7 +20,7 @@ impl ShardTree {
 
     pub(super) fn missing_from(&self, names: &BTreeSet<ShardId>) -> BTreeSet<ShardId> {
         let unread = self.shards.values().filter(|shard| shard.progress == Progress::Unread);
-        let parents = unread.filter_map(|shard| shard.parent.as_ref());
+        let parents = unread.flat_map(|shard| &shard.parents);
         self.shards.keys().chain(parents).filter(|id| !names.contains(*id)).cloned().collect()
     }
 
@@ -50,35 +50,38 @@ impl ShardTree {
             let gap = self.lost_before(&id, gone, lost).filter(|gap| !discovery.gaps.contains(gap));
             discovery.gaps.extend(gap);
             let shard = self.shards.get_mut(&id).expect("it was found above");
-            let is_latest = shard.is_first && self.start == StartPosition::Latest;
-            shard.progress = Progress::Reading(if is_latest { Start::Latest } else { Start::TrimHorizon });
+            shard.progress = Progress::Reading(match self.start {
+                StartPosition::Latest if shard.is_first => Start::Latest,
+                StartPosition::AtTimestamp(from_ms) if shard.is_first => Start::AtTimestamp(from_ms),
+                _ => Start::TrimHorizon,
+            });
             discovery.opened.push(id);
         }
     }
 
-    /// The direct parent is not enough: it may have been given up while its own parent is still read.
+    /// The direct parents are not enough: they may have been given up while their own parents are still read.
     pub(super) fn ancestors_are_done(&self, shard: &Shard, gone: &BTreeSet<ShardId>) -> bool {
-        let Some(parent) = &shard.parent else { return true };
-        if self.missing.contains(parent) && !gone.contains(parent) {
-            return false;
-        }
-        let mut ancestor = self.shards.get(parent);
-        for _ in 0..self.shards.len() {
-            let Some(known) = ancestor else { return true };
-            if known.progress != Progress::Ended {
+        let mut left: Vec<&ShardId> = shard.parents.iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = left.pop() {
+            if self.missing.contains(id) && !gone.contains(id) && shard.parents.contains(id) {
                 return false;
             }
-            ancestor = known.parent.as_ref().and_then(|id| self.shards.get(id));
+            let Some(ancestor) = self.shards.get(id).filter(|_| seen.insert(id)) else { continue };
+            if ancestor.progress != Progress::Ended {
+                return false;
+            }
+            left.extend(&ancestor.parents);
         }
         true
     }
 
-    /// What is lost where a shard is opened whose parent has left the stream: descriptors go with their records, so
-    /// the shard's own beginning is as old as that.
+    /// What is lost where a shard is opened one of whose parents has left the stream: descriptors go with their records,
+    /// so the shard's own beginning is as old as that.
     pub(super) fn lost_before(&self, id: &ShardId, gone: &BTreeSet<ShardId>, lost: &BTreeSet<ShardId>) -> Option<Gap> {
         let shard = &self.shards[id];
-        let parent = shard.parent.as_ref()?;
-        if shard.is_first || !gone.contains(parent) || lost.contains(parent) {
+        let parent = shard.parents.iter().find(|parent| gone.contains(*parent) && !lost.contains(*parent))?;
+        if shard.is_first {
             return None;
         }
         let had_read_parent = self.shards.contains_key(parent);
@@ -111,6 +114,6 @@ impl ShardTree {
     }
 
     pub(super) fn children(&self, id: &ShardId) -> impl Iterator<Item = &Shard> {
-        self.shards.values().filter(move |shard| shard.parent.as_ref() == Some(id))
+        self.shards.values().filter(move |shard| shard.parents.contains(id))
     }
 }

@@ -10,7 +10,7 @@ fn listing(text: &str) -> Vec<ListedShard> {
     let shards = text.split_whitespace().map(|word| {
         let name = word.trim_end_matches('.');
         let (parent, name) = name.split_once('>').map_or((None, name), |(parent, name)| (Some(id(parent)), name));
-        ListedShard { id: id(name), parent, is_closed: word.ends_with('.') }
+        ListedShard { id: id(name), parents: parent.into_iter().collect(), is_closed: word.ends_with('.') }
     });
     shards.collect()
 }
@@ -35,7 +35,7 @@ fn gaps(discovery: &Discovery) -> String {
 
 fn record(shard: &str, digits: &str) -> RawRecord {
     let sequence_number = SequenceNumber::parse(digits).unwrap();
-    RawRecord { position: Position { shard: id(shard), sequence_number }, json: bytes::Bytes::new() }
+    RawRecord { position: Position { shard: id(shard), sequence_number, part: 0 }, json: bytes::Bytes::new() }
 }
 
 #[test]

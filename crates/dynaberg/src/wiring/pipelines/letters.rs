@@ -1,0 +1,60 @@
+//! The held letters of a pipeline, for those who only look.
+
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::table::Table;
+use pipeline::{
+    Checkpoint, DeadLetterQueue, Held, HeldLetter, Intake, Mode, Preview, Selection, TableShape, preview, sample_items,
+};
+
+use super::assembly::{SAMPLE_ITEMS, dead_letters, function_of, target_of};
+use crate::aws::Aws;
+use crate::config::{Catalog, PipelineFile};
+use crate::failure::{Exit, Failure, Outcome};
+
+/// What a table's checkpoint holds, and where it is kept.
+pub struct HeldLetters {
+    pub held: Held,
+    file: PipelineFile,
+    table: Table,
+    letters: Box<dyn DeadLetterQueue>,
+}
+
+impl HeldLetters {
+    pub async fn open(file: PipelineFile, catalog: Option<&Catalog>, aws: &Aws) -> Outcome<Self> {
+        let lake = aws.lake(file.catalog.as_ref().or(catalog)).await?;
+        let table = lake.load_table(&target_of(&file).table).await?;
+        let checkpoint = lake::stored_checkpoint(&table).await?;
+        let checkpoint = checkpoint.map(|text| Checkpoint::from_text(&text)).transpose()?.unwrap_or_default();
+        // Nobody is told of anything, so the queue need not be there.
+        let silent = PipelineFile { dead_letter_queue: None, ..file.clone() };
+        let letters = dead_letters(&silent, &lake, table.metadata().location(), aws).await?;
+        Ok(Self { held: checkpoint.held, file, table, letters })
+    }
+
+    /// The letters of one of the files that are held.
+    pub async fn read(&mut self, path: &str) -> Outcome<Vec<HeldLetter>> {
+        Ok(self.letters.read(path).await?)
+    }
+
+    /// What a redrive through the transform of the pipeline's file would do.
+    pub async fn preview(&mut self, selection: Selection, aws: &Aws) -> Outcome<Preview> {
+        let source = pipeline::find_table(&aws.config, &self.file.source_table).await?;
+        let schema = schema_to_arrow_schema(self.table.metadata().current_schema())
+            .map_err(|error| Failure::caused_by(Exit::Other, &error))?;
+        let (schema, mode, evolve) = (std::sync::Arc::new(schema), self.file.mode, self.file.evolve);
+        let keys: Vec<String> = source.keys.iter().map(|key| key.name.clone()).collect();
+        let (shape, sql) = match &self.file.transform {
+            None => (TableShape::from_table(schema, keys, mode, evolve && mode == Mode::Mirror), None),
+            Some(transform) => {
+                let items = sample_items(&aws.config, &source.name, SAMPLE_ITEMS).await?;
+                let attributes = transform.attributes(&source.keys, &items, Some(&self.table))?;
+                let sql = transform.compile(&attributes, mode, Some(&self.table))?;
+                (TableShape::of_transformed(schema, sql.key_columns().to_vec(), mode), Some(sql))
+            }
+        };
+        let mut intake = Intake::new(sql.as_ref(), &shape)?;
+        let lambda = function_of(&self.file, aws, &source.stream)?;
+        let letters = self.letters.as_mut();
+        Ok(preview(selection, &self.held, letters, &shape, &mut intake, lambda.as_ref()).await?)
+    }
+}

@@ -1,0 +1,135 @@
+//! The letters that a table's checkpoint holds. It decides; the files are what they say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dead_letter::lines::Lines;
+use crate::dead_letter::{Place, StagedFile};
+
+/// Files of letters in the order of the commits that staged them. A file of which every letter was released is not in
+/// it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Held {
+    files: Vec<HeldFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldFile {
+    /// `DYN404/2026/11/22/14/COMMIT-ID.jsonl`, under the prefix of the pipeline.
+    pub path: String,
+    letters: u32,
+    /// Counts the commits that held letters: those of a later one are later, whatever their item.
+    commit: u64,
+    /// Taken up, skipped or purged.
+    #[serde(default, skip_serializing_if = "Lines::is_empty")]
+    released: Lines,
+    /// Still held, but the table has a newer state of their item.
+    #[serde(default, skip_serializing_if = "Lines::is_empty")]
+    superseded: Lines,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unannounced: bool,
+}
+
+impl HeldFile {
+    /// The code of all letters in it.
+    pub fn code(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+
+    /// The letters of it that are held.
+    pub fn len(&self) -> u32 {
+        self.letters - self.released.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of those are older than what the table has of their item.
+    pub fn superseded(&self) -> u32 {
+        self.superseded.len()
+    }
+
+    pub fn is_held(&self, line: u32) -> bool {
+        line < self.letters && !self.released.contains(line)
+    }
+
+    pub fn is_superseded(&self, line: u32) -> bool {
+        self.superseded.contains(line)
+    }
+
+    pub(crate) fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = u32> {
+        (0..self.letters).filter(|line| self.is_held(*line))
+    }
+}
+
+impl Held {
+    pub fn files(&self) -> &[HeldFile] {
+        &self.files
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The letters that are held.
+    pub fn len(&self) -> u64 {
+        self.files.iter().map(|file| u64::from(file.len())).sum()
+    }
+
+    /// The number that the next commit with letters gets.
+    pub(crate) fn next_commit(&self) -> u64 {
+        self.files.last().map_or(0, |file| file.commit + 1)
+    }
+
+    /// Holds what a commit has staged.
+    pub(crate) fn hold(&mut self, staged: Vec<StagedFile>) {
+        let commit = self.next_commit();
+        self.files.extend(staged.into_iter().map(|file| HeldFile {
+            path: file.path,
+            letters: file.letters,
+            commit,
+            released: Lines::default(),
+            superseded: Lines::default(),
+            unannounced: file.is_to_be_announced,
+        }));
+    }
+
+    /// Notes that the table has a newer state of a letter's item.
+    pub(crate) fn supersede(&mut self, place: &Place) {
+        if let Some(file) = self.file_mut(&place.path).filter(|file| file.is_held(place.line)) {
+            file.superseded.insert(place.line);
+        }
+    }
+
+    /// Lets letters go.
+    pub(crate) fn release<'a>(&mut self, places: impl IntoIterator<Item = &'a Place>) {
+        for place in places {
+            if let Some(file) = self.file_mut(&place.path) {
+                file.released.insert(place.line);
+                file.superseded.remove(place.line);
+            }
+        }
+        self.files.retain(|file| !file.is_empty());
+    }
+
+    pub(crate) fn unannounced(&self) -> Vec<String> {
+        self.files.iter().filter(|file| file.unannounced).map(|file| file.path.clone()).collect()
+    }
+
+    pub(crate) fn note_announced(&mut self, path: &str) {
+        if let Some(file) = self.file_mut(path) {
+            file.unannounced = false;
+        }
+    }
+
+    fn file_mut(&mut self, path: &str) -> Option<&mut HeldFile> {
+        // Most of what happens, happens to the latest.
+        self.files.iter_mut().rev().find(|file| file.path == path)
+    }
+}
