@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 from decimal import Decimal
 
 import boto3
@@ -24,7 +25,12 @@ class Dynaberg:
         command = [*within, BINARY, "dev", *map(str, pipelines), "--data-dir", str(data_dir)]
         command += ["--port", str(ports[0]), "--console-port", str(ports[1]), *options]
         self.log = open(pathlib.Path(data_dir).parent / "dynaberg.log", "ab")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        # Lambda functions run on the first python3 of the PATH: ours, which has boto3.
+        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+        environment = {**os.environ, "PATH": path}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment
+        )
         self.endpoint = self._printed("AWS endpoint")
         self.console = self._printed("Console")
 

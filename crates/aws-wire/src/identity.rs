@@ -59,7 +59,7 @@ impl Identity {
 
     /// The access key of a role's session, which [`Identity::of_access_key`] reads: where any key is accepted, nothing
     /// has to be remembered of a session.
-    pub(crate) fn session_access_key(account_id: &str, role: &str, session: &str) -> String {
+    pub fn session_access_key(account_id: &str, role: &str, session: &str) -> String {
         format!("{SESSION_KEY}{}", hex::encode(format!("{account_id}/{role}/{session}")).to_uppercase())
     }
 

@@ -16,7 +16,7 @@ use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
-use pipeline::SqsClient;
+use pipeline::{FunctionName, LambdaClient, SqsClient};
 use url::Url;
 
 pub use crate::aws::table_buckets::TableBuckets;
@@ -164,6 +164,15 @@ impl Aws {
 
     pub fn region(&self) -> String {
         self.config.region().map_or_else(|| "us-east-1".to_owned(), |region| region.as_ref().to_owned())
+    }
+
+    /// A client of one Lambda function.
+    pub fn function(&self, name: &FunctionName) -> Outcome<LambdaClient> {
+        let region = name.region().map_or_else(|| self.region(), str::to_owned);
+        let own = self.service_endpoint("LAMBDA", "lambda");
+        let endpoint = own.unwrap_or_else(|| format!("https://lambda.{region}.amazonaws.com"));
+        let signing = Signing { service: "lambda".to_owned(), ..self.signing(&region)? };
+        Ok(LambdaClient::new(name.clone(), endpoint, signing, self.ambient())?)
     }
 
     fn s3_tables_endpoint(&self, region: &str) -> String {

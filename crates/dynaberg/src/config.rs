@@ -51,6 +51,8 @@ pub struct PipelineFile {
     pub delivery: pipeline::Delivery,
     /// `None`: every attribute is copied.
     pub transform: Option<Transform>,
+    /// A function that records pass through, in place of a transform.
+    pub lambda: Option<pipeline::FunctionName>,
     /// `[[test]]`.
     pub cases: Vec<Case>,
     pub dead_letters: Option<S3Prefix>,

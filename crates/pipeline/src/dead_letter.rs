@@ -30,7 +30,7 @@ pub use redrive::{Counts, OpenLetter, Preview, Selection, preview};
 pub use sqs::SqsClient;
 
 pub(crate) use guard::{Guard, Order, Place};
-pub(crate) use redrive::{Letters, Settled, Settling};
+pub(crate) use redrive::{Letters, Settled, Settling, records_of, see};
 
 /// The stage that refused a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

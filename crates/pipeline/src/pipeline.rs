@@ -19,6 +19,7 @@ use crate::compute::compute;
 use crate::dead_letter::{DeadLetterQueue, Desk, Guard};
 use crate::error::Result;
 use crate::intake::Intake;
+use crate::lambda::{Handed, LambdaTransform};
 use crate::order::{Order, Ordered};
 use crate::sink::{Commit, Sink};
 use crate::source::{Polled, Source};
@@ -40,6 +41,8 @@ pub struct Pipeline {
     pub order: Option<Order>,
     /// Without one every attribute goes to its own column.
     pub sql: Option<Arc<SqlTransform>>,
+    /// A function that records pass through first.
+    pub lambda: Option<LambdaTransform>,
     pub sink: Box<dyn Sink>,
     pub dead_letters: Box<dyn DeadLetterQueue>,
     /// Where it is asked to look after held letters.
@@ -61,7 +64,7 @@ impl Pipeline {
         let mut batch = Batch::after(from);
         batch.to = to;
         self.announce(&mut batch.to).await?;
-        batch.to.adopt_transform(self.sql.as_ref().map(|sql| sql.id()));
+        batch.to.adopt_transform(self.transform_id().as_deref());
         let mut intake = self.intake()?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         loop {
@@ -76,7 +79,7 @@ impl Pipeline {
                 _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch, &mut intake).await?,
                 polled = self.source.poll() => {
                     let Some(polled) = polled? else { break };
-                    self.receive(polled, &mut intake, &mut batch).await?;
+                    self.receive(polled, shutdown, &mut intake, &mut batch).await?;
                     if batch.is_full(&self.delivery) {
                         batch = self.commit(batch, &mut intake, &mut guard).await?;
                     }
@@ -118,19 +121,39 @@ impl Pipeline {
         Intake::new(self.sql.as_ref(), self.sink.shape())
     }
 
+    /// The name under which a checkpoint has the transform.
+    fn transform_id(&self) -> Option<String> {
+        let of_function = self.lambda.as_ref().map(LambdaTransform::id);
+        of_function.or_else(|| self.sql.as_ref().map(|sql| sql.id().to_owned()))
+    }
+
     /// Decodes and transforms what was polled into `batch`. Columns for new attributes are added to the table first.
-    async fn receive(&mut self, polled: Polled, intake: &mut Intake, batch: &mut Batch) -> Result<()> {
+    async fn receive(
+        &mut self,
+        polled: Polled,
+        shutdown: &CancellationToken,
+        intake: &mut Intake,
+        batch: &mut Batch,
+    ) -> Result<()> {
         let ordered = match &mut self.order {
             Some(order) => compute(|| order.admit(&polled.records)),
             None => Ordered::default(),
         };
         let records = ordered.admitted.as_deref().unwrap_or(&polled.records);
-        let mut decoded = compute(|| intake.take(records));
+        let handed = match &self.lambda {
+            None => Handed::untouched(records),
+            // A function may take minutes. What it has not answered by then is read again by the next run.
+            Some(lambda) => match shutdown.run_until_cancelled(lambda.apply(records)).await {
+                Some(handed) => handed?,
+                None => return Ok(()),
+            },
+        };
+        let mut decoded = compute(|| handed.decode(intake));
         if !decoded.new_columns.is_empty() {
             self.sink.add_columns(&decoded.new_columns).await?;
             info!(columns = decoded.new_columns.len(), "added columns");
             *intake = self.intake()?;
-            decoded = compute(|| intake.take(records));
+            decoded = compute(|| handed.decode(intake));
         }
         let received = polled.records.len() as u64;
         batch.superseded += ordered.superseded;

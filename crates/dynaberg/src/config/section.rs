@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::case::CaseSection;
 use super::place::{self, Misfit};
-use super::transform::TransformSection;
+use super::transform::{Declared, TransformSection};
 use super::value::{
     Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_queue, parse_size, parse_source_table,
 };
@@ -91,6 +91,16 @@ impl Sections {
         let stream = self.source.stream()?;
         let cases = self.test.into_iter().zip(1..).map(|(case, number)| case.into_case(number));
         let cases = cases.collect::<Result<Vec<_>, _>>()?;
+        let declared = self.transform.map(|transform| transform.into_declared(path, text)).transpose()?;
+        let (transform, lambda) = match declared {
+            None => (None, None),
+            Some(Declared::Sql(transform)) => (Some(transform), None),
+            Some(Declared::Lambda(function)) => (None, Some(function)),
+        };
+        if let (Some(_), Some(case)) = (&lambda, cases.first()) {
+            let message = "a [[test]] tries SQL; a function is tested where it is written";
+            return Err(Misfit::value(case.span.clone(), message, "remove the tests, or sql in place of lambda"));
+        }
         let partition = self.target.partition.iter().map(|field| parsed(field, parse_partition_field));
         Ok(PipelineFile {
             name,
@@ -104,7 +114,8 @@ impl Sections {
             partition: partition.collect::<Result<_, _>>()?,
             evolve: self.target.evolve.unwrap_or(true),
             delivery: self.delivery.into_delivery()?,
-            transform: self.transform.map(|transform| transform.into_transform(path, text)).transpose()?,
+            transform,
+            lambda,
             cases,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
             dead_letter_queue: self.dead_letters.queue.map(|queue| parsed(&queue, parse_queue)).transpose()?,

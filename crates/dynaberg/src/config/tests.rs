@@ -57,7 +57,6 @@ fn a_wrong_value_is_shown_with_its_place_and_what_to_try() {
 fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
     let with = |line: &str| format!("{MINIMAL}{line}\n");
     check_refused(&with("sort = [\"region\"]"), &["sort is not supported"]);
-    check_refused(&with("[transform]\nlambda = \"f\""), &["lambda is not supported"]);
     check_refused(&with("[dead_letters]\nqueue = \"letters\""), &["does not keep them", "orders.toml:6"]);
     check_refused(
         &with("[dead_letters]\nerrors = \"s3://letters/errors/\"\nqueue = \"a b\""),
@@ -69,6 +68,16 @@ fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
     );
     check_refused(&MINIMAL.replace("[target]", "kinesis_stream = \"s\"\n[target]"), &["kinesis", "orders.toml:3"]);
     check_refused(&MINIMAL.replace("[target]", "backfill = \"scan\"\n[target]"), &["backfill"]);
+}
+
+#[test]
+fn a_function_stands_alone() {
+    let with = |lines: &str| format!("{MINIMAL}[transform]\nlambda = \"clean\"\n{lines}\n");
+    assert_eq!(parse(&with("")).unwrap().lambda.unwrap().as_str(), "clean");
+    check_refused(&with("sql = \"SELECT a FROM changes\""), &["two transforms", "orders.toml:7"]);
+    check_refused(&with("sensitive = [\"a\"]"), &["cannot be proved", "orders.toml:6"]);
+    check_refused(&with("[[test]]\ngiven = {}\nexpect = \"filtered\""), &["[[test]] tries SQL"]);
+    check_refused(&format!("{MINIMAL}[transform]\nlambda = \"a b\""), &["does not name a function", "orders.toml:6"]);
 }
 
 #[test]

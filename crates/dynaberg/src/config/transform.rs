@@ -1,4 +1,4 @@
-//! `[transform]`: the SQL, where its key is, and what must not get out.
+//! `[transform]`: a function, or the SQL, where its key is, and what must not get out.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::DataType;
 use iceberg::arrow::type_to_arrow_type;
-use pipeline::{Problem, SqlTransform, TokenKey};
+use pipeline::{FunctionName, Problem, SqlTransform, TokenKey};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -27,6 +27,12 @@ pub struct TransformSection {
     sensitive: Vec<String>,
     #[serde(default)]
     allow: Vec<Spanned<String>>,
+}
+
+/// What `[transform]` declares.
+pub enum Declared {
+    Sql(Transform),
+    Lambda(FunctionName),
 }
 
 /// A transform as declared: its SQL is known to be well formed, and nothing more.
@@ -76,12 +82,38 @@ pub struct Allowance {
 }
 
 impl TransformSection {
-    pub fn into_transform(self, path: &Path, text: &str) -> Result<Transform, Misfit> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        if let Some(lambda) = &self.lambda {
-            let message = "lambda is not supported by this version";
-            return Err(Misfit::value(lambda.span(), message, "sql = \"SELECT … FROM changes\""));
+    pub fn into_declared(self, path: &Path, text: &str) -> Result<Declared, Misfit> {
+        match &self.lambda {
+            Some(lambda) => {
+                self.refuse_beside_function(lambda.span())?;
+                Ok(Declared::Lambda(parsed(lambda, parse_function_name)?))
+            }
+            None => Ok(Declared::Sql(self.into_transform(path, text)?)),
         }
+    }
+
+    /// What a function does is its own: nothing can be said about it that would be kept.
+    fn refuse_beside_function(&self, lambda: Range<usize>) -> Result<(), Misfit> {
+        if let Some(sql) = self.sql.as_ref().or(self.sql_file.as_ref()) {
+            return Err(Misfit::value(sql.span(), "there are two transforms", "one of sql, sql_file and lambda"));
+        }
+        let is_of_sql = [
+            ("token_key", self.token_key.is_some()),
+            ("attributes", !self.attributes.is_empty()),
+            ("sensitive", !self.sensitive.is_empty()),
+            ("allow", !self.allow.is_empty()),
+        ];
+        match is_of_sql.iter().find(|(_, is_set)| *is_set) {
+            Some((key, _)) => {
+                let message = format!("{key} is about SQL: what a function lets out cannot be proved");
+                Err(Misfit::value(lambda, message, format!("remove {key}, or sql in place of lambda")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn into_transform(self, path: &Path, text: &str) -> Result<Transform, Misfit> {
+        let folder = path.parent().unwrap_or(Path::new("."));
         let sql = match (self.sql, self.sql_file) {
             (Some(sql), None) => SqlText::inline(sql, text),
             (None, Some(file)) => SqlText::read(&file, folder)?,
@@ -167,6 +199,13 @@ impl SecretPlace {
             )
         })
     }
+}
+
+fn parse_function_name(text: &str) -> Result<FunctionName, (String, String)> {
+    FunctionName::parse(text).ok_or_else(|| {
+        let advice = "lambda = \"NAME\" or lambda = \"arn:aws:lambda:REGION:ACCOUNT:function:NAME\"";
+        (format!("`{text}` does not name a function"), advice.to_owned())
+    })
 }
 
 fn parse_secret_place(text: &str, folder: &Path) -> Result<SecretPlace, (String, String)> {

@@ -50,7 +50,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     output::line(format_args!(
         "\
 dynaberg {version} · dev mode: any key works, data in {data_dir} (not for production)
-  AWS endpoint   {endpoint}      DynamoDB and its Streams, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS
+  AWS endpoint   {endpoint}      DynamoDB and its Streams, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS
   Iceberg REST   {endpoint}/iceberg
   Console        http://{console_address}
   export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1

@@ -147,6 +147,11 @@ const CODES: &[(&str, &str, &str)] = &[
         "There is no place for dead letters: a record that cannot become a row stops the pipeline.",
         "[dead_letters] errors = \"s3://BUCKET/errors/\"",
     ),
+    (
+        "DYN306",
+        "The Lambda function of the transform is not there, or cannot be asked.",
+        "Create it, or correct [transform] lambda; a policy that allows lambda:GetFunctionConfiguration and lambda:InvokeFunction.",
+    ),
     ("DYN401", "The record is not JSON.", "Look at what writes it; the letter holds its bytes."),
     ("DYN402", "The record is not a change record of DynamoDB.", "Records as DynamoDB Streams or Kinesis give them."),
     ("DYN403", "The record has other keys than the table.", "The stream of the table that the pipeline names."),
@@ -188,6 +193,26 @@ const CODES: &[(&str, &str, &str)] = &[
         "DYN414",
         "An expression of the transform fails for the record.",
         "The letter holds the record; try it as the `given` of a [[test]].",
+    ),
+    (
+        "DYN421",
+        "The function of the transform answers ProcessingFailed for the record.",
+        "The function's log says why, if it writes one; the letter holds the record.",
+    ),
+    (
+        "DYN422",
+        "The function fails on the record, alone too: it crashes, takes too long, or answers with what cannot be read.",
+        "Invoke it with the record that the letter holds; a longer timeout.",
+    ),
+    (
+        "DYN423",
+        "The function does not account for the record once: it forgets it, has it twice, or has a result that means nothing.",
+        "An entry for each recordId, with result Ok, Dropped or ProcessingFailed, and data in base64.",
+    ),
+    (
+        "DYN424",
+        "What the function made of the record is not a change of the same item.",
+        "The record with another dynamodb.NewImage: eventName and key attributes stay as they are.",
     ),
 ];
 

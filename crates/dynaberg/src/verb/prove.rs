@@ -47,6 +47,13 @@ struct Unread {
 pub async fn run(arguments: ProveArgs) -> Outcome {
     let path = &arguments.pipeline;
     let file = PipelineFile::read(path)?;
+    if let Some(function) = &file.lambda {
+        let message = format!(
+            "the transform is the function {}, and what a function lets out cannot be proved",
+            function.as_str()
+        );
+        return Err(Failure::new(Exit::Findings, message).advise("[transform] with sql in place of lambda"));
+    }
     let Some(transform) = &file.transform else {
         return Err(Failure::new(Exit::Findings, "there is no [transform]: every attribute is copied into the table")
             .advise("[transform] with sql = \"SELECT … FROM changes\""));

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use ambient::Ambient;
 use aws_credential_types::Credentials;
-use aws_wire::{Authentication, DEFAULT_ACCOUNT_ID, Gateway, Identity};
+use aws_wire::Gateway;
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
-use local_delivery::Sqs;
+use local_delivery::{Lambda, LambdaOptions, Neighbours, Sqs};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use query::Memory;
 use tokio::net::TcpListener;
@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{Aws, open_buckets};
 use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
+
+use keys::{Keys, keys};
 
 pub struct StackOptions {
     pub data_dir: PathBuf,
@@ -66,7 +68,7 @@ impl Stack {
             .await
             .map_err(|error| unopened(&options.data_dir, &error))?;
 
-        let (authentication, credentials) = authentication(options.auth, &ambient)?;
+        let Keys { authentication, pipelines: credentials, functions } = keys(options.auth, &ambient)?;
         let vended = VendedCredentials {
             access_key_id: credentials.access_key_id().to_owned(),
             secret_access_key: credentials.secret_access_key().to_owned(),
@@ -82,6 +84,14 @@ impl Stack {
         let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
+        let neighbours = Neighbours {
+            objects: Arc::new(objects::WarehouseObjects(warehouse.clone())),
+            streams: capture.streams(),
+            queues: sqs.json(),
+        };
+        let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
+        let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
@@ -91,14 +101,16 @@ impl Stack {
             .json_service("sqs", sqs.json())
             .query_service("sqs", sqs.query())
             .rest_service("lakeformation", analytics.lake_formation())
+            .rest_service("lambda", lambda.service())
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
             .streaming_service("s3", warehouse.s3(authentication));
 
         let mut tasks = JoinSet::new();
-        let ended = shutdown.clone();
+        let (ended, lambda_ended) = (shutdown.clone(), shutdown.clone());
         tasks.spawn(async move { gateway.serve(listener, ended).await });
         tasks.spawn(async move { capture.run(shutdown).await });
+        tasks.spawn(async move { lambda.run(lambda_ended).await });
         Ok(Self { endpoint, warehouse, credentials, tasks, _lock: lock })
     }
 
@@ -130,19 +142,6 @@ fn query_memory(options: &StackOptions) -> Outcome<Memory> {
     }
     create_private_dir(&folder).map_err(|error| unusable(&error))?;
     Memory::limited(options.query_memory_bytes_max, folder).map_err(|error| unusable(&error))
-}
-
-/// How callers prove who they are, and the credentials of our own pipelines.
-fn authentication(auth: Auth, ambient: &Ambient) -> Outcome<(Authentication, Credentials)> {
-    match auth {
-        Auth::Dev => Ok((Authentication::Dev, Credentials::from_keys("dev", "dev", None))),
-        Auth::Strict => {
-            let mut known = keys::from_environment()?;
-            let (id, secret) = ("dynaberg-pipelines", ambient.uuid().to_string());
-            known.insert(id, keys::access_key(&secret, Identity::administrator(DEFAULT_ACCOUNT_ID)));
-            Ok((Authentication::Strict(Arc::new(known)), Credentials::from_keys(id, secret, None)))
-        }
-    }
 }
 
 /// Binds a loopback port.
@@ -186,3 +185,4 @@ fn unopened(data_dir: &Path, error: &(dyn std::error::Error + 'static)) -> Failu
 
 mod keys;
 mod lakehouse;
+mod objects;

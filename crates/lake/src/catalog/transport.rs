@@ -51,11 +51,16 @@ pub struct HttpTransport {
 
 impl HttpTransport {
     pub fn new(signing: Option<Signing>, ambient: Ambient) -> Result<Self> {
+        Self::answering_within(ANSWER_TIMEOUT, signing, ambient)
+    }
+
+    /// The same for services that take another time to answer.
+    pub fn answering_within(answer_timeout: Duration, signing: Option<Signing>, ambient: Ambient) -> Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
+            .timeout(answer_timeout)
             .build();
         let client =
             client.map_err(|error| Error::new(ErrorKind::Unexpected, "make an HTTP client").with_source(error))?;

@@ -11,6 +11,7 @@ use crate::dead_letter::{DeadLetter, DeadLetterQueue, Held, HeldLetter, Order, P
 use crate::decode::Changes;
 use crate::error::Result;
 use crate::intake::Intake;
+use crate::lambda::{Handed, LambdaTransform};
 use crate::shape::{Mode, NewColumn, TableShape};
 use crate::transform::transform;
 
@@ -148,7 +149,7 @@ struct Refused {
 impl Settling {
     /// Decodes and transforms letters as records that come for the first time. A letter that is rejected again is void
     /// once a later one of its item is taken up.
-    pub fn settle(&mut self, mode: Mode, intake: &mut Intake, chunk: Vec<OpenLetter>) -> Settled {
+    pub fn settle(&mut self, mode: Mode, intake: &mut Intake, chunk: Vec<OpenLetter>, handed: &Handed<'_>) -> Settled {
         let mut superseded = Vec::new();
         let mut candidates = Vec::with_capacity(chunk.len());
         for letter in chunk {
@@ -162,7 +163,7 @@ impl Settling {
             }
         }
         let records: Vec<RawRecord> = candidates.iter().map(|letter| letter.letter.record.clone()).collect();
-        let decoded = intake.take(&records);
+        let decoded = handed.decode_those(&records, intake);
         let rejected: HashMap<&Position, &DeadLetter> =
             decoded.rejected.iter().map(|letter| (letter.position(), letter)).collect();
         let mut applied = Vec::with_capacity(candidates.len());
@@ -213,6 +214,19 @@ impl Settling {
     }
 }
 
+/// The records that letters hold.
+pub(crate) fn records_of(letters: &[OpenLetter]) -> Vec<RawRecord> {
+    letters.iter().map(|letter| letter.letter.record.clone()).collect()
+}
+
+/// What the function of the transform makes of them, where there is one.
+pub(crate) async fn see<'a>(lambda: Option<&LambdaTransform>, records: &'a [RawRecord]) -> Result<Handed<'a>> {
+    match lambda {
+        Some(lambda) => lambda.apply(records).await,
+        None => Ok(Handed::untouched(records)),
+    }
+}
+
 /// What a redrive would do.
 #[derive(Clone, Debug, Default)]
 pub struct Preview {
@@ -232,6 +246,7 @@ pub async fn preview(
     letters: &mut dyn DeadLetterQueue,
     shape: &TableShape,
     intake: &mut Intake,
+    lambda: Option<&LambdaTransform>,
 ) -> Result<Preview> {
     let mut preview = Preview::default();
     let mut settling = Settling::default();
@@ -243,7 +258,9 @@ pub async fn preview(
             preview.reasons = settling.reasons();
             return Ok(preview);
         }
-        let settled = settling.settle(shape.mode, intake, chunk);
+        let records = records_of(&chunk);
+        let handed = see(lambda, &records).await?;
+        let settled = settling.settle(shape.mode, intake, chunk, &handed);
         let transformed = transform(shape, settled.changes.into_iter().collect());
         preview.counts.skipped += (settled.superseded.len() + transformed.superseded) as u64;
         preview.counts.redriven += (settled.applied.len() - transformed.superseded) as u64;

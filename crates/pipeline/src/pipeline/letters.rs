@@ -8,7 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::compute::compute;
 use crate::dead_letter::{
     Action, Counts, Guard, LetterItem, Letters, OpenLetter, Order, Outcome, Place, Request, Settled, Settling,
-    StagedFile, StagedLetter,
+    StagedFile, StagedLetter, records_of, see,
 };
 use crate::error::Result;
 use crate::intake::Intake;
@@ -139,12 +139,14 @@ impl Pipeline {
     ) -> Result<Batch> {
         let mode = self.sink.shape().mode;
         let before = settling.clone();
-        let mut settled = compute(|| settling.settle(mode, intake, chunk.clone()));
+        let records = records_of(&chunk);
+        let handed = see(self.lambda.as_ref(), &records).await?;
+        let mut settled = compute(|| settling.settle(mode, intake, chunk.clone(), &handed));
         if !settled.new_columns.is_empty() {
             self.sink.add_columns(&settled.new_columns).await?;
             *intake = self.intake()?;
             *settling = before;
-            settled = compute(|| settling.settle(mode, intake, chunk));
+            settled = compute(|| settling.settle(mode, intake, chunk, &handed));
         }
         let Settled { changes, applied, superseded, .. } = settled;
         let mut to = batch.to.clone();

@@ -47,6 +47,7 @@ impl World {
             order: None,
             source: Box::new(self.source.clone()),
             sql: None,
+            lambda: None,
             sink: Box::new(sink),
             dead_letters: Box::new(self.table.dead_letters()),
             desk: self.desk.clone(),

@@ -24,6 +24,9 @@ const LETTERS: &str = "DYN304";
 /// There is no place for letters.
 const NO_LETTERS: &str = "DYN305";
 
+/// The function of the transform cannot be asked.
+const FUNCTION: &str = "DYN306";
+
 /// What was found out; empty where it could not be.
 #[derive(Default)]
 pub struct Surroundings {
@@ -38,6 +41,7 @@ impl Surroundings {
     pub async fn look(path: &Path, file: &PipelineFile, catalog: Option<&Catalog>, aws: &Aws) -> Self {
         let mut found = Self::default();
         found.look_at_source(path, file, aws).await;
+        found.look_at_function(path, file, aws).await;
         let catalog = file.catalog.as_ref().or(catalog);
         match aws.lake(catalog).await {
             Ok(lake) => {
@@ -73,6 +77,17 @@ impl Surroundings {
         };
         if let Err(error) = looked.await {
             self.findings.push(Finding::of_error(Layer::Environment, SOURCE, path, &error));
+        }
+    }
+
+    async fn look_at_function(&mut self, path: &Path, file: &PipelineFile, aws: &Aws) {
+        let Some(name) = &file.lambda else { return };
+        let looked = match aws.function(name) {
+            Ok(function) => function.look().await,
+            Err(failure) => Err(pipeline::Error::new(pipeline::ErrorKind::Misconfigured, failure.message())),
+        };
+        if let Err(error) = looked {
+            self.findings.push(Finding::of_error(Layer::Environment, FUNCTION, path, &error));
         }
     }
 

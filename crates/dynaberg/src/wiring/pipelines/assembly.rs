@@ -11,8 +11,9 @@ use iceberg::{NamespaceIdent, TableIdent};
 use object_store::ObjectStoreScheme;
 use pipeline::{
     Accounts, AwsStreamApi, Commit, DeadLetterQueue, Desk, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute,
-    KinesisSource, KinesisStreamApi, LetterQueue, Mode, NoDeadLetters, ObjectStoreDeadLetters, Order, OrderOptions,
-    Pipeline, ReplaySource, Result, Sink, Source, SqlTransform, StreamAt, TableOptions, TableSink, Target,
+    KinesisSource, KinesisStreamApi, LambdaTransform, LetterQueue, Mode, NoDeadLetters, ObjectStoreDeadLetters, Order,
+    OrderOptions, Pipeline, ReplaySource, Result, Sink, Source, SqlTransform, StreamAt, TableOptions, TableSink,
+    Target,
 };
 use url::Url;
 
@@ -31,6 +32,12 @@ pub struct Assembly {
     index_dir: PathBuf,
     accounts: Arc<Accounts>,
     desk: Arc<Desk>,
+}
+
+/// What becomes of records before they are rows.
+struct Transforms {
+    sql: Option<Arc<SqlTransform>>,
+    lambda: Option<LambdaTransform>,
 }
 
 impl Assembly {
@@ -53,9 +60,11 @@ impl Assembly {
         let Opened { table, keys, source } = self.open_source().await?;
         let lake = self.lake().await?;
         let sample = pipeline::sample_items(&self.aws.config, &table, SAMPLE_ITEMS);
+        let lambda = function_of(&self.file, &self.aws, source.incarnation())?;
+        let sample = async { Self::seen_by(lambda.as_ref(), &keys, sample.await?).await };
         let sql = self.prepare_target(&lake, &keys, sample).await?;
         let order = self.order(table);
-        self.pipeline(lake, source, Some(order), &keys, sql).await
+        self.pipeline(lake, source, Some(order), &keys, Transforms { sql, lambda }).await
     }
 
     async fn open_source(&self) -> Result<Opened> {
@@ -92,10 +101,23 @@ impl Assembly {
     pub async fn open_replay(&self, files: Vec<PathBuf>) -> Result<Pipeline> {
         let sample = pipeline::sample_records(&files, SAMPLE_ITEMS).await?;
         let lake = self.lake().await?;
-        let items = async { Ok(sample.items) };
+        let lambda = function_of(&self.file, &self.aws, &self.file.source_table)?;
+        let items = Self::seen_by(lambda.as_ref(), &sample.keys, sample.items);
         let sql = self.prepare_target(&lake, &sample.keys, items).await?;
         let files = ReplaySource::open(files)?.for_batches_of(self.file.delivery.records_max);
-        self.pipeline(lake, Box::new(files), None, &sample.keys, sql).await
+        self.pipeline(lake, Box::new(files), None, &sample.keys, Transforms { sql, lambda }).await
+    }
+
+    /// What becomes of sampled items: they decide the columns of a table that is to be made.
+    async fn seen_by(
+        lambda: Option<&LambdaTransform>,
+        keys: &[KeyAttribute],
+        items: Vec<serde_json::Value>,
+    ) -> Result<Vec<serde_json::Value>> {
+        match lambda {
+            Some(lambda) => lambda.apply_to_items(keys, &items).await,
+            None => Ok(items),
+        }
     }
 
     /// The checkpoint in the table goes back to `to_ms`; whoever runs the pipeline now is stopped by it.
@@ -178,8 +200,9 @@ impl Assembly {
         source: Box<dyn Source>,
         order: Option<Order>,
         keys: &[KeyAttribute],
-        sql: Option<Arc<SqlTransform>>,
+        transforms: Transforms,
     ) -> Result<Pipeline> {
+        let Transforms { sql, lambda } = transforms;
         let options = self.table_options(keys, sql.clone());
         let target = lake.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
         let dead_letters = dead_letters(&self.file, &lake, target.metadata().location(), &self.aws).await?;
@@ -187,6 +210,7 @@ impl Assembly {
             source,
             order,
             sql,
+            lambda,
             sink: Box::new(TableSink::open(lake, target_of(&self.file).table, options).await?),
             dead_letters,
             desk: self.desk.clone(),
@@ -275,6 +299,20 @@ fn lake_error(error: lake::Error) -> Error {
         lake::ErrorKind::Unexpected => ErrorKind::Unexpected,
     };
     Error::new(kind, "prepare the target").with_source(error)
+}
+
+/// The function that records pass through, where the file names one. `source` is what it is told of their origin.
+pub fn function_of(file: &PipelineFile, aws: &Aws, source: &str) -> Result<Option<LambdaTransform>> {
+    let Some(name) = &file.lambda else { return Ok(None) };
+    let misconfigured = |failure: Failure| Error::new(ErrorKind::Misconfigured, failure.message());
+    let function = aws.function(name).map_err(misconfigured)?;
+    Ok(Some(LambdaTransform {
+        function: Arc::new(function),
+        name: name.as_str().to_owned(),
+        source_arn: source.split('@').next().unwrap_or_default().to_owned(),
+        region: aws.region(),
+        ambient: aws.ambient(),
+    }))
 }
 
 /// The table that a pipeline writes.

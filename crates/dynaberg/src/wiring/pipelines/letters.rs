@@ -6,7 +6,7 @@ use pipeline::{
     Checkpoint, DeadLetterQueue, Held, HeldLetter, Intake, Mode, Preview, Selection, TableShape, preview, sample_items,
 };
 
-use super::assembly::{SAMPLE_ITEMS, dead_letters, target_of};
+use super::assembly::{SAMPLE_ITEMS, dead_letters, function_of, target_of};
 use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile};
 use crate::failure::{Exit, Failure, Outcome};
@@ -53,6 +53,8 @@ impl HeldLetters {
             }
         };
         let mut intake = Intake::new(sql.as_ref(), &shape)?;
-        Ok(preview(selection, &self.held, self.letters.as_mut(), &shape, &mut intake).await?)
+        let lambda = function_of(&self.file, aws, &source.stream)?;
+        let letters = self.letters.as_mut();
+        Ok(preview(selection, &self.held, letters, &shape, &mut intake, lambda.as_ref()).await?)
     }
 }
