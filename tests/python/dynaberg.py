@@ -83,7 +83,7 @@ class Dynaberg:
 
     def wait(self, timeout="60s"):
         """Until everything written so far is committed."""
-        self.run("wait", "--timeout", timeout)
+        self.run("wait", "--timeout", timeout, timeout=600)
 
     def sql(self, query):
         return json.loads(self.run("sql", query, "--output", "json").stdout)

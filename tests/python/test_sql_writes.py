@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import lakehouse
-from dynaberg import pyiceberg_catalog
+from dynaberg import Dynaberg, pyiceberg_catalog
 from test_athena import ended, rows, start
 from test_lake_formation import Person
+from test_mirror import create_table, pipeline_file
 
 BUCKET = "writelake"
 ARN = f"arn:aws:s3tables:us-east-1:000000000000:bucket/{BUCKET}"
@@ -247,3 +248,24 @@ def test_a_query_is_unloaded_into_files_of_its_owner(dynaberg, athena):
     assert {json.loads(line)["transaction_id"] for line in lines} == {row["transaction_id"] for row in expected}
     assert "ORC" in athena.reason(query.format("s3://write-results/x/", "format = 'ORC'"))
     assert "no bucket" in athena.reason(query.format("s3://nowhere/x/", "format = 'JSON'"))
+
+
+def test_a_table_that_a_pipeline_writes_is_changed_by_nobody_else(tmp_path):
+    running = Dynaberg(tmp_path / "data", [pipeline_file(tmp_path, "owned", "audit.owned", "lake")])
+    try:
+        running.client("s3").create_bucket(Bucket="letters")
+        running.client("s3").create_bucket(Bucket="write-results")
+        running.client("s3tables").create_table_bucket(name="lake")
+        create_table(running, "owned", with_sort_key=False).put_item(Item={"id": "a", "amount": 1})
+        running.wait()
+        context = {"Catalog": "s3tablescatalog/lake", "Database": "audit"}
+        athena = Sql(running.client("athena"))
+        for statement in (
+            "INSERT INTO owned (id) VALUES ('b')",
+            "ALTER TABLE owned ADD COLUMNS (more int)",
+            "DROP TABLE owned",
+        ):
+            assert "pipeline" in athena.reason(statement, QueryExecutionContext=context), statement
+        assert running.sql("SELECT id FROM audit.owned") == [{"id": "a"}]
+    finally:
+        running.kill()

@@ -82,15 +82,15 @@ impl Appender {
         if self.files.is_empty() {
             return Ok(0);
         }
-        let mut append = Append { commit_id: self.commit_id, files: self.files.clone() };
+        let mut append = Append { commit_id: self.commit_id, files: self.files.clone(), is_doubtful: false };
         match commit(&self.catalog, self.table.clone(), &mut append).await {
             Ok(landed) => {
                 info!(table = %self.table.identifier(), snapshot_id = landed.snapshot_id, rows = self.row_count, "appended");
                 Ok(self.row_count)
             }
             Err(error) => {
-                // Whatever else happened, the files may be in the table.
-                if error.kind() == ErrorKind::Refused {
+                // After a request whose outcome is unknown the files may be in the table.
+                if !append.is_doubtful {
                     self.abandon().await;
                 }
                 Err(error)
@@ -111,6 +111,7 @@ impl Appender {
 struct Append {
     commit_id: Uuid,
     files: Vec<WrittenFile>,
+    is_doubtful: bool,
 }
 
 #[async_trait]
@@ -128,6 +129,10 @@ impl Change for Append {
             replaced: None,
             stamp: None,
         })
+    }
+
+    fn doubted(&mut self) {
+        self.is_doubtful = true;
     }
 }
 
