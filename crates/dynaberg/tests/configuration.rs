@@ -42,7 +42,7 @@ fn a_pipeline_file_that_is_not_there_is_named() {
 fn a_command_line_that_cannot_be_read_ends_with_252() {
     check_fails(&run(&["dev", "--port", "many"]), 252, &["many"]);
     check_fails(&run(&["wait", "--timeout", "soon"]), 252, &["soon"]);
-    check_fails(&run(&["sql"]), 252, &["QUERY"]);
+    check_fails(&run(&["sql", "SELECT 1", "--output", "loud"]), 252, &["loud"]);
 }
 
 #[test]

@@ -1,38 +1,29 @@
 //! The loop that everything else serves: poll, decode, transform, commit.
 
+mod idle;
 mod letters;
+mod resume;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ambient::Ambient;
-use arrow::datatypes::SchemaRef;
-use lake::RowChanges;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
-use crate::checkpoint::Checkpoint;
 use crate::compute::compute;
 use crate::dead_letter::{DeadLetterQueue, Desk, Guard};
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::lambda::{Handed, LambdaTransform};
 use crate::order::{Order, Ordered};
+use crate::pipeline::idle::HEARTBEAT;
 use crate::sink::{Commit, Sink};
 use crate::source::{Polled, Source};
 use crate::sql::SqlTransform;
 use crate::transform::transform;
-
-/// How often an idle pipeline looks after its checkpoint in the table: well within the hour that S3 Tables keeps a
-/// snapshot at the least.
-const HEARTBEAT: Duration = Duration::from_secs(20 * 60);
-
-/// How old the moment may be up to which the table says it is complete: well within the day that a stream keeps records
-/// at the least, as a reader that comes back later goes on from there.
-const STALE_MS: i64 = 6 * 3_600_000;
 
 /// A change stream kept applied to one table.
 pub struct Pipeline {
@@ -90,41 +81,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes the table over and sets the source to where the table is. Gives the checkpoint of the table, and the one
-    /// that the source goes on from: they differ at the first start, and where one stream takes over from another.
-    async fn resume(&mut self) -> Result<(Checkpoint, Checkpoint)> {
-        let checkpoint = self.sink.take_over().await?;
-        let complete_up_to_ms = self.sink.complete_up_to_ms();
-        let mut to = match self.order {
-            Some(_) => checkpoint.followed_by(self.source.incarnation(), self.ambient.now_ms(), complete_up_to_ms),
-            None => checkpoint.clone(),
-        };
-        // While one stream takes over from another, each of its records is looked at.
-        if let Some(complete_up_to_ms) = complete_up_to_ms.filter(|_| to.handover().is_none()) {
-            self.source.set_complete_up_to(complete_up_to_ms);
-        }
-        self.source.resume(&to).await?;
-        to.incarnation = self.source.incarnation().to_owned();
-        if let Some(order) = &mut self.order {
-            order.recall(&to, complete_up_to_ms).await?;
-        }
-        info!(incarnation = self.source.incarnation(), "reading");
-        self.accounts.update(|account| {
-            account.gaps = checkpoint.gaps().len() as u64;
-            account.held = checkpoint.held.len();
-        });
-        Ok((checkpoint, to))
-    }
-
     /// For the table as its columns are now.
     fn intake(&self) -> Result<Intake> {
         Intake::new(self.sql.as_ref(), self.sink.shape())
-    }
-
-    /// The name under which a checkpoint has the transform.
-    fn transform_id(&self) -> Option<String> {
-        let of_function = self.lambda.as_ref().map(LambdaTransform::id);
-        of_function.or_else(|| self.sql.as_ref().map(|sql| sql.id().to_owned()))
     }
 
     /// Decodes and transforms what was polled into `batch`. Columns for new attributes are added to the table first.
@@ -206,43 +165,4 @@ impl Pipeline {
         self.announce(&mut next.to).await?;
         Ok(next)
     }
-
-    /// Forgets the stream before, once this one is read so far that nothing comes twice any more.
-    fn end_handover(&mut self, batch: &mut Batch) {
-        let Some(until_ms) = batch.to.handover().map(|handover| handover.until_ms) else { return };
-        if batch.complete_up_to.and_then(since_epoch_ms).is_some_and(|complete_ms| complete_ms >= until_ms) {
-            batch.to.end_handover();
-            if let Some(order) = &mut self.order {
-                order.end_handover();
-            }
-        }
-    }
-
-    /// Looks after the checkpoint in the table. There is nothing to commit, but now and then that all is still there.
-    async fn look_after(&mut self, batch: &Batch, intake: &mut Intake) -> Result<()> {
-        let schema = self.sink.shape().schema.clone();
-        let complete_ms = batch.complete_up_to.and_then(since_epoch_ms);
-        let is_stale = complete_ms.zip(self.sink.complete_up_to_ms()).is_some_and(|(now, told)| now - told > STALE_MS);
-        if is_stale {
-            let (id, at) = (self.ambient.uuid(), &batch.from);
-            let nothing = Commit { id, from: at, to: at, complete_up_to: batch.complete_up_to };
-            self.sink.commit(RowChanges::default(), nothing).await?;
-        } else {
-            self.sink.heartbeat(&batch.from).await?;
-        }
-        self.follow_columns(&schema, intake)
-    }
-
-    /// What comes is decoded for the columns that the table has now. They were those of `before`.
-    fn follow_columns(&self, before: &SchemaRef, intake: &mut Intake) -> Result<()> {
-        if self.sink.shape().schema != *before {
-            info!("somebody changed the table's columns");
-            *intake = self.intake()?;
-        }
-        Ok(())
-    }
-}
-
-fn since_epoch_ms(moment: SystemTime) -> Option<i64> {
-    moment.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as i64)
 }

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod letters;
+mod parts;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,8 +15,9 @@ use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile};
 use crate::failure::Outcome;
 use assembly::Assembly;
-pub use assembly::{SAMPLE_ITEMS, target_of};
+pub use assembly::SAMPLE_ITEMS;
 pub use letters::HeldLetters;
+pub use parts::target_of;
 
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]

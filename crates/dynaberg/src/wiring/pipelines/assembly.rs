@@ -1,25 +1,22 @@
 //! From a pipeline file to a pipeline that can run: once at the start, and again after every failure.
 
+mod source;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_config::SdkConfig;
 use iceberg::table::Table;
-use iceberg::{NamespaceIdent, TableIdent};
-use object_store::ObjectStoreScheme;
 use pipeline::{
-    Accounts, AwsStreamApi, Commit, DeadLetterQueue, Desk, DynamoDbStreamsSource, Error, ErrorKind, KeyAttribute,
-    KinesisSource, KinesisStreamApi, LambdaTransform, LetterQueue, Mode, NoDeadLetters, ObjectStoreDeadLetters, Order,
-    OrderOptions, Pipeline, ReplaySource, Result, Sink, Source, SqlTransform, StreamAt, TableOptions, TableSink,
-    Target,
+    Accounts, Commit, Desk, Error, ErrorKind, KeyAttribute, LambdaTransform, Mode, Order, Pipeline, ReplaySource,
+    Result, Sink, Source, SqlTransform, TableOptions, TableSink,
 };
-use url::Url;
 
+use self::source::Opened;
+use super::parts::{by_exit, dead_letters, function_of, lake_error, target_of};
 use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile, SourceStream};
-use crate::failure::{Exit, Failure};
 
 /// How many items decide the columns of a table that does not exist yet.
 pub const SAMPLE_ITEMS: usize = 1_000;
@@ -65,36 +62,6 @@ impl Assembly {
         let sql = self.prepare_target(&lake, &keys, sample).await?;
         let order = self.order(table);
         self.pipeline(lake, source, Some(order), &keys, Transforms { sql, lambda }).await
-    }
-
-    async fn open_source(&self) -> Result<Opened> {
-        let (config, ambient) = (&self.aws.config, self.aws.ambient());
-        match &self.file.stream {
-            SourceStream::DynamoDb => {
-                let table = pipeline::find_table(config, &self.file.source_table).await?;
-                let api = Arc::new(AwsStreamApi::new(config));
-                let source = DynamoDbStreamsSource::new(api, &table.stream, self.file.start, ambient);
-                Ok(Opened { table: table.name, keys: table.keys, source: Box::new(source) })
-            }
-            SourceStream::Kinesis { named } => {
-                let (table, keys) = pipeline::find_keys(config, &self.file.source_table).await?;
-                let stream = pipeline::find_kinesis_stream(config, &table, named.as_deref()).await?;
-                let api = Arc::new(KinesisStreamApi::new(config));
-                let source = KinesisSource::new(api, &stream, self.file.start, ambient);
-                Ok(Opened { table, keys, source: Box::new(source) })
-            }
-        }
-    }
-
-    fn order(&self, table: String) -> Order {
-        let config = self.aws.config.clone();
-        Order::new(OrderOptions {
-            table: Some(table),
-            mode: self.file.mode,
-            source_is_ordered: self.file.stream == SourceStream::DynamoDb,
-            streams: Arc::new(move |incarnation| stream_at(&config, incarnation)),
-            ambient: self.aws.ambient(),
-        })
     }
 
     /// Reads files of stream records instead.
@@ -234,94 +201,5 @@ impl Assembly {
     /// The supervisor reacts to what went wrong by its kind; a lake that is not there yet may come.
     async fn lake(&self) -> Result<lake::Catalog> {
         self.aws.lake(self.catalog.as_ref()).await.map_err(by_exit)
-    }
-}
-
-fn by_exit(failure: Failure) -> Error {
-    let kind = match failure.exit {
-        Exit::Service => ErrorKind::Transient,
-        Exit::Other => ErrorKind::Unexpected,
-        _ => ErrorKind::Misconfigured,
-    };
-    Error::new(kind, failure.message())
-}
-
-/// Where the letters of a pipeline are kept, and the queue that is told of them. `Misconfigured` where one is not
-/// there.
-pub async fn dead_letters(
-    file: &PipelineFile,
-    lake: &lake::Catalog,
-    table_location: &str,
-    aws: &Aws,
-) -> Result<Box<dyn DeadLetterQueue>> {
-    let Some(prefix) = &file.dead_letters else { return Ok(Box::new(NoDeadLetters)) };
-    let misconfigured = || Error::new(ErrorKind::Misconfigured, format!("open dead letters at {}", prefix.0));
-    if ObjectStoreDeadLetters::is_within(&prefix.0, table_location) {
-        let message = format!(
-            "keep dead letters at {}, among the files of the table, where a sweep deletes what no snapshot names. \
-             Try: a prefix in another bucket",
-            prefix.0
-        );
-        return Err(Error::new(ErrorKind::Misconfigured, message));
-    }
-    let url = Url::parse(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
-    let (_, path) = ObjectStoreScheme::parse(&url).map_err(|error| misconfigured().with_source(error))?;
-    let store = lake.store_for(&prefix.0).map_err(|error| misconfigured().with_source(error))?;
-    let letters = ObjectStoreDeadLetters::new(store, path, &file.name, aws.ambient());
-    let Some(queue) = &file.dead_letter_queue else { return Ok(Box::new(letters)) };
-    let client = aws.sqs(queue).map_err(by_exit)?;
-    let queue = LetterQueue::open(client, queue, url.host_str().unwrap_or_default()).await?;
-    Ok(Box::new(letters.announcing_to(queue)))
-}
-
-/// The source table, and the stream with its changes.
-struct Opened {
-    table: String,
-    keys: Vec<KeyAttribute>,
-    source: Box<dyn Source>,
-}
-
-/// How to read a stream by the name that a checkpoint has for it.
-fn stream_at(config: &SdkConfig, incarnation: &str) -> Option<StreamAt> {
-    if incarnation.contains(":kinesis:") {
-        let arn = incarnation.split_once('@').map_or(incarnation, |(arn, _)| arn);
-        return Some(StreamAt { api: Arc::new(KinesisStreamApi::new(config)), name: arn.to_owned() });
-    }
-    let is_dynamodb = incarnation.contains(":dynamodb:");
-    is_dynamodb.then(|| StreamAt { api: Arc::new(AwsStreamApi::new(config)), name: incarnation.to_owned() })
-}
-
-fn lake_error(error: lake::Error) -> Error {
-    let kind = match error.kind() {
-        lake::ErrorKind::Transient => ErrorKind::Transient,
-        lake::ErrorKind::Fenced => ErrorKind::Fenced,
-        lake::ErrorKind::NotFound | lake::ErrorKind::Refused => ErrorKind::Misconfigured,
-        lake::ErrorKind::Unexpected => ErrorKind::Unexpected,
-    };
-    Error::new(kind, "prepare the target").with_source(error)
-}
-
-/// The function that records pass through, where the file names one. `source` is what it is told of their origin.
-pub fn function_of(file: &PipelineFile, aws: &Aws, source: &str) -> Result<Option<LambdaTransform>> {
-    let Some(name) = &file.lambda else { return Ok(None) };
-    let misconfigured = |failure: Failure| Error::new(ErrorKind::Misconfigured, failure.message());
-    let function = aws.function(name).map_err(misconfigured)?;
-    Ok(Some(LambdaTransform {
-        function: Arc::new(function),
-        name: name.as_str().to_owned(),
-        source_arn: source.split('@').next().unwrap_or_default().to_owned(),
-        region: aws.region(),
-        ambient: aws.ambient(),
-    }))
-}
-
-/// The table that a pipeline writes.
-pub fn target_of(file: &PipelineFile) -> Target {
-    let name = &file.target;
-    Target {
-        table: TableIdent::new(NamespaceIdent::new(name.namespace.clone()), name.table.clone()),
-        mode: file.mode,
-        partition: file.partition.clone(),
-        evolve: file.evolve,
     }
 }

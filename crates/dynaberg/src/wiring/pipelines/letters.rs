@@ -6,7 +6,8 @@ use pipeline::{
     Checkpoint, DeadLetterQueue, Held, HeldLetter, Intake, Mode, Preview, Selection, TableShape, preview, sample_items,
 };
 
-use super::assembly::{SAMPLE_ITEMS, dead_letters, function_of, target_of};
+use super::assembly::SAMPLE_ITEMS;
+use super::parts::{dead_letters, function_of, target_of};
 use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile};
 use crate::failure::{Exit, Failure, Outcome};
