@@ -111,7 +111,7 @@ fn replay(stack: &Stack, file: &Path, commit_every: &str) -> Result<(Usage, Dura
 
 fn maintain(stack: &Stack) -> Result<(Usage, Value)> {
     let mut maintain = stack.verb(&["maintain", "analytics.transactions", "--output", "json"]);
-    maintain.args(["--min-snapshots", "1", "--max-snapshot-age", "1s", "--grace", "1s"]);
+    maintain.args(["--min-snapshots", "1", "--max-snapshot-age", "1ms", "--grace", "1s"]);
     json_of(&mut maintain)
 }
 
