@@ -24,8 +24,10 @@ OTHER = {"CatalogId": CATALOG, "DatabaseName": "hall", "Name": "board"}
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("region", pa.string()), ("amount", pa.int64()), ("secret_note", pa.string())]
 )
+# Nothing that is made at random, as an identifier or a time, has these digits in it.
+AMOUNT = 7_000_310_009_300_000
 ROWS = [
-    {"id": number, "region": ("EU", "US")[number % 2], "amount": 7_000 + number, "secret_note": f"NOTE{number:02}"}
+    {"id": number, "region": ("EU", "US")[number % 2], "amount": AMOUNT + number, "secret_note": f"NOTE{number:02}"}
     for number in range(20)
 ]
 COLUMNS = set(SCHEMA.names)
@@ -255,7 +257,7 @@ PATHS = {
     "link": query("SELECT id FROM vaultlink.ledger", has("id"), ("id",), catalog="AwsDataCatalog"),
     "where_secret": query("SELECT id FROM ledger WHERE secret_note >= 'N'", has("id", "secret_note"), ("id",)),
     "order_by_secret": query("SELECT id FROM ledger ORDER BY secret_note", has("id", "secret_note"), ("id",)),
-    "division": query("SELECT id FROM ledger WHERE 1 / (amount - 7001) <> 5", without_the_first_us_row),
+    "division": query(f"SELECT id FROM ledger WHERE 1 / (amount - {AMOUNT + 1}) <> 5", without_the_first_us_row),
     "cast": query("SELECT CAST(secret_note AS bigint) FROM ledger", lambda sees: False),
     "typo": query("SELECT secret_not FROM ledger", lambda sees: False),
     "table_typo": query("SELECT 1 FROM ledgr", lambda sees: False),

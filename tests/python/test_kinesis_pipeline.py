@@ -15,6 +15,7 @@ import botocore.exceptions
 
 from dynaberg import Dynaberg, Positions, normal, read_pyiceberg, rows_of, scan
 from test_mirror import WAREHOUSE, assert_equals_scan
+from test_transform import letters
 
 CHANGES = int(os.environ.get("DYNABERG_CHANGES", "1500"))
 KILLS = int(os.environ.get("DYNABERG_KINESIS_KILLS", "4"))
@@ -272,9 +273,7 @@ def test_records_that_are_no_changes_become_letters_and_aggregates_are_unpacked(
             kinesis.put_record(StreamName="orders-changes", PartitionKey="k", Data=data)
         running.wait()
         assert {key for (key,) in rows(running, "mixed")} == {"first", "packed-1", "packed-2"}
-        letters = running.client("s3").list_objects_v2(Bucket="letters")["Contents"]
-        bodies = [running.client("s3").get_object(Bucket="letters", Key=one["Key"])["Body"].read() for one in letters]
-        lines = [json.loads(line) for body in bodies for line in body.splitlines()]
+        lines = letters(running)
         assert sorted(line["code"] for line in lines) == ["DYN401", "DYN402"]
         assert len({json.dumps(line["position"]) if "position" in line else str(line) for line in lines}) == 2
     finally:

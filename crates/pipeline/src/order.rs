@@ -10,7 +10,7 @@
 mod origin;
 mod recall;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use ambient::Ambient;
@@ -75,6 +75,8 @@ struct Foreign {
     changes: HashMap<u128, Vec<i64>>,
     /// When the last change of each item was made, in whole seconds: streams differ in what they tell.
     newest_s: HashMap<u128, i64>,
+    /// The changes by their events: a stream that repeats one has given it once all the same.
+    events: HashSet<u128>,
 }
 
 /// What became of some records.
@@ -189,7 +191,7 @@ const SAME_CHANGE_S: u64 = 5;
 impl Foreign {
     fn add(&mut self, origin: &Origin) {
         let created_s = seconds(origin.created_us);
-        if created_s < seconds(self.from_us) {
+        if created_s < seconds(self.from_us) || !self.events.insert(origin.event) {
             return;
         }
         self.changes.entry(origin.content).or_default().push(created_s);

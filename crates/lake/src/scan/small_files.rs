@@ -131,11 +131,12 @@ impl ExecutionPlan for SmallFilesExec {
 impl Source {
     async fn open(&self, file: &PlannedFile, bytes_scanned: &Count) -> Result<Arc<SmallFile>> {
         let path = file.entry.file_path();
+        // What a query costs does not depend on who asked before.
+        bytes_scanned.add(file.size() as usize);
         if let Some(opened) = self.cache.small_files.get(path) {
             return Ok(opened);
         }
         let bytes = self.store.get(&file.location.path).await?.bytes().await?;
-        bytes_scanned.add(bytes.len());
         let opened = SmallFile::open(bytes, &self.table).map_err(|error| error.context(format!("read {path}")))?;
         if opened.row_count() != file.entry.record_count() {
             return exec_err!("{path} has {} rows, not those of its manifest", opened.row_count());

@@ -96,3 +96,15 @@ fn what_the_stream_before_has_given_is_held_back_once() {
         assert_eq!(admitted(&mut order, &texts), ["4", "5"], "{mode:?}");
     }
 }
+
+#[test]
+fn a_change_that_the_stream_before_has_repeated_holds_back_no_other_like_it() {
+    let mut order = order(Mode::Changelog);
+    let mut foreign = Foreign { from_us: 5_000_000, ..Foreign::default() };
+    for text in ["a@6000000:x>-", "a@6000000:x>-"] {
+        let origin = origin(&mut order, text);
+        foreign.add(&origin);
+    }
+    order.foreign = Some(foreign);
+    assert_eq!(admitted(&mut order, &["a@6000001:x>-", "a@7000000:->x", "a@8000000:x>-"]), ["2", "3"]);
+}
