@@ -21,8 +21,8 @@ const DELETED_ROWS_MAX: usize = 25_000_000;
 const FOOTER_BYTES_MAX: usize = 64 << 20;
 const SMALL_FILES_BYTES_MAX: usize = 96 << 20;
 
-/// Manifests, deletes, small files and the footers of others by location. All of them are immutable in Iceberg, so nothing in here is
-/// ever stale. Share one among all tables that reach the same stores, and with their maintenance: it also knows which
+/// Manifests, deletes, small files and the footers of others by location. All of them are immutable in Iceberg, so nothing
+/// in here is ever stale. Share one among all tables that reach the same stores, and with their maintenance: it also knows which
 /// snapshots are being read.
 pub struct ScanCache {
     pub(super) manifest_lists: Bounded<Arc<ManifestList>>,
