@@ -117,7 +117,7 @@ impl Pipeline {
         let received = polled.records.len() as u64;
         batch.superseded += ordered.superseded;
         batch.filtered += ordered.filtered;
-        batch.push(polled, decoded);
+        batch.push(polled, ordered.admitted.as_deref(), decoded);
 
         let caught_up = batch.complete_up_to.filter(|_| batch.is_empty());
         self.accounts.update(|account| {
