@@ -3,7 +3,8 @@
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use pipeline::{
-    Checkpoint, DeadLetterQueue, Held, HeldLetter, Intake, Mode, Preview, Selection, TableShape, preview, sample_items,
+    Checkpoint, DeadLetterQueue, Held, HeldFile, HeldLetter, Intake, Mode, Preview, Selection, TableShape, preview,
+    sample_items,
 };
 
 use super::assembly::SAMPLE_ITEMS;
@@ -35,6 +36,12 @@ impl HeldLetters {
     /// The letters of one of the files that are held.
     pub async fn read(&mut self, path: &str) -> Outcome<Vec<HeldLetter>> {
         Ok(self.letters.read(path).await?)
+    }
+
+    /// The first letter of a file that is held; `None` where somebody deleted the file.
+    pub async fn first_of(&mut self, file: &HeldFile) -> Outcome<Option<HeldLetter>> {
+        let Some(line) = file.first_line() else { return Ok(None) };
+        Ok(self.letters.letter(&file.path, line).await?)
     }
 
     /// What a redrive through the transform of the pipeline's file would do.
