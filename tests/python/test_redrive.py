@@ -133,14 +133,15 @@ def test_a_function_that_heals_has_its_letters_back_without_anybody_asking(shop,
     shop.running.wait()
     assert shop.versions() == {"order-0": 1, "order-1": 2}
     (group,) = shop.dlq("list", str(shop.file))
-    assert (group["code"], group["held"], group["given_up"]) == ("DYN421", 6, 0)
+    # A try may have let those of orders 1 and 2 go already.
+    assert (group["code"], group["given_up"]) == ("DYN421", 0) and 4 <= group["held"] <= 6
     eventually(lambda: max(group["tries"] for group in shop.dlq("list", str(shop.file))) >= 2)
     (tmp_path / "healed").touch()
     eventually(lambda: shop.status()["held"] == 0)
     assert shop.versions() == {"order-0": 1, "order-1": 2, "order-3": 2, "order-4": 1, "order-5": 1}
     status = shop.status()
-    # Order 3 was skipped for its newer letter, and orders 1 and 2 for what the table had.
-    assert (status["redriven"], status["redrive_skipped"], status["given_up"]) == (3, 3, 0)
+    # Skipped are orders 1 and 2, and the first letter of order 3 if its second came with it.
+    assert (status["redriven"], status["redrive_skipped"]) in ((3, 3), (4, 2)) and status["given_up"] == 0
 
 
 def test_letters_are_given_up_for_all_to_see_and_a_person_can_still_redrive_them(shop, tmp_path):
