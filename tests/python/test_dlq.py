@@ -221,7 +221,11 @@ def test_a_letter_is_kept_told_of_mended_and_comes_back(shop):
 
     shop.restart(MENDED)
     shop.running.wait()
+    # Restarted, but the edit is in force only with the next commit.
     forecast = shop.dlq("try", shop.file)
+    live = forecast["live"]
+    assert (live["items"], live["would_reject"], live["would_filter"]) == (9, 0, 0)
+    assert live["would_change"] == sum(is_mended for _, is_mended in POISONS)
     mendable = sum(is_mended for _, is_mended in POISONS)
     assert (forecast["would_fix"], forecast["would_skip"], forecast["would_remain"]) == (mendable, 0, 8 - mendable)
     assert shop.rows().keys() == {"order-0"}

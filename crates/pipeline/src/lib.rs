@@ -57,7 +57,8 @@ pub use source::{
     find_kinesis_stream,
 };
 pub use sql::{
-    Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key, function_names,
+    Attributes, Differences, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key,
+    function_names, recorded_sql,
 };
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};
