@@ -48,7 +48,7 @@ POISONS = [
     ({"amount": Decimal("1e20")}, False),
 ]
 
-CODES = ["DYN412", "DYN412", "DYN405", "DYN413", "DYN412", "DYN412", "DYN412", "DYN412"]
+CODES = ["DYN412", "DYN412", "DYN412", "DYN413", "DYN412", "DYN412", "DYN412", "DYN412"]
 
 
 def pipeline_file(folder, sql, queue="held-orders", mode="mirror"):
