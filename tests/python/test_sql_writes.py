@@ -37,17 +37,19 @@ def athena(dynaberg, lake):
 
 
 class Sql:
+    options = OPTIONS
+
     def __init__(self, athena):
         self.athena = athena
 
     def run(self, query, **options):
         """The query's execution."""
-        execution = ended(self.athena, start(self.athena, query, **{**OPTIONS, **options}))
+        execution = ended(self.athena, start(self.athena, query, **{**self.options, **options}))
         assert execution["Status"]["State"] == "SUCCEEDED", (query, execution["Status"])
         return execution
 
     def rows(self, query, **options):
-        return rows(self.athena, query, **{**OPTIONS, **options})[1:]
+        return rows(self.athena, query, **{**self.options, **options})[1:]
 
     def count(self, query):
         """How many rows a statement says that it wrote."""
@@ -55,7 +57,7 @@ class Sql:
         return self.athena.get_query_results(QueryExecutionId=query_id)["UpdateCount"]
 
     def reason(self, query, **options):
-        status = ended(self.athena, start(self.athena, query, **{**OPTIONS, **options}))["Status"]
+        status = ended(self.athena, start(self.athena, query, **{**self.options, **options}))["Status"]
         assert status["State"] == "FAILED", query
         return status["StateChangeReason"]
 

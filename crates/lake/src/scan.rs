@@ -3,7 +3,8 @@
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and `row_groups` drop what a filter cannot match,
 //! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's.
 //! `execution` makes the plan: DataFusion's own Parquet scan for each `large_file`, in `pieces`, and ours for `small_files`,
-//! each a `small_file`; `whole_file` reads one file in its own order. `cache` keeps what never changes: manifests, deletes,
+//! each a `small_file`; `whole_file` reads one file in its own order,
+//! `positioned` tells of each row where it is. `cache` keeps what never changes: manifests, deletes,
 //! footers; `pins` keeps a snapshot's files from being deleted while it is read.
 
 mod align;
@@ -16,6 +17,7 @@ mod large_file;
 mod location;
 mod pieces;
 mod pins;
+mod positioned;
 mod prune;
 mod row_groups;
 mod schema;
@@ -48,6 +50,7 @@ pub use crate::scan::cache::ScanCache;
 pub(crate) use crate::scan::deletes::deleted_rows;
 pub(crate) use crate::scan::location::Location;
 use crate::scan::pins::Pin;
+pub(crate) use crate::scan::positioned::PositionedTable;
 pub(crate) use crate::scan::snapshot_files::{CONCURRENT_READS, PlannedFile};
 
 /// Opens the object store that holds a location (`s3://bucket/…`, `file:///…`).

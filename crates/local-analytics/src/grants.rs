@@ -188,6 +188,7 @@ pub(crate) fn principal(identity: &Identity) -> Principal<'_> {
 pub(crate) fn action(write: Write) -> Action {
     match write {
         Write::Insert => Action::Insert,
+        Write::Delete => Action::Delete,
         Write::Alter => Action::Alter,
         Write::Drop => Action::Drop,
         Write::CreateTable => Action::CreateTable,

@@ -25,7 +25,8 @@ pub struct Answer {
 /// What a statement changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrote {
-    pub right: Write,
+    /// The rights that it took.
+    pub rights: Vec<Write>,
     /// `None` where that is the engine's own.
     pub catalog: Option<String>,
     pub database: String,

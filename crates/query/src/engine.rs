@@ -14,7 +14,7 @@ use crate::catalogs::{Catalogs, Context, DEFAULT_CATALOG, OneCatalog};
 use crate::diagnosis::{self, Known};
 use crate::error::Result;
 use crate::memory::Memory;
-use crate::named::{Named, agree_on_snapshots};
+use crate::named::{EDITED, Edited, Named, agree_on_snapshots};
 use crate::rows::Rows;
 use crate::statement::{self, Parsed, Query};
 use crate::tables::{self, Tables};
@@ -103,14 +103,27 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn run(&self, context: &Context, sight: &Sight, mut statement: Statement) -> Result<Rows> {
+    pub(crate) async fn run(&self, context: &Context, sight: &Sight, statement: Statement) -> Result<Rows> {
+        self.run_beside(context, sight, statement, None).await
+    }
+
+    /// Begins to answer a query that may name a table which is being edited, as [`EDITED`].
+    pub(crate) async fn run_beside(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        mut statement: Statement,
+        edited: Option<Edited<'_>>,
+    ) -> Result<Rows> {
         let versions = Versions::take(&mut statement)?;
         as_planned(&mut statement)?;
         let references = self.state.resolve_table_references(&statement);
         let references = references.map_err(|error| diagnosis::of(error, &[]))?;
-        let tables = references.into_iter().filter(|reference| !self.is_function(reference));
+        let is_edited = |reference: &TableReference| edited.is_some() && reference.table() == EDITED;
+        let tables = references.into_iter().filter(|reference| !self.is_function(reference) && !is_edited(reference));
         let mut named = try_join_all(tables.map(|reference| self.named(context, sight, &versions, reference))).await?;
-        agree_on_snapshots(&mut named);
+        agree_on_snapshots(&mut named, edited.as_ref().map(|edited| edited.edits.table()));
+        named.extend(edited.map(Edited::named));
 
         let known: Vec<Known> = named.iter().map(Named::known).collect();
         let started = async {

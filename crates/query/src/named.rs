@@ -9,7 +9,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::sql::TableReference;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
-use lake::LakeTable;
+use iceberg::TableIdent;
+use lake::{LakeTable, RowEdits};
 use uuid::Uuid;
 
 use crate::catalogs::{Context, DEFAULT_CATALOG};
@@ -36,6 +37,26 @@ pub(crate) struct Read {
     pub table: LakeTable,
     /// Not at a version, and not its metadata.
     is_now: bool,
+}
+
+/// A table whose rows are being edited.
+pub(crate) struct Edited<'a> {
+    pub edits: &'a RowEdits,
+    /// What it is called where it was found.
+    pub ident: TableIdent,
+    pub found_in: SeenTables,
+}
+
+/// What a query calls the table that is being edited.
+pub(crate) const EDITED: &str = "$edited";
+
+impl Edited<'_> {
+    /// The table with the places of its rows.
+    pub fn named(self) -> Named {
+        let table = self.edits.table().named(self.ident);
+        let read = Read { tables: self.found_in, table, is_now: true };
+        Named { reference: TableReference::bare(EDITED), seen: self.edits.positioned(), read: Some(read) }
+    }
 }
 
 impl Named {
@@ -72,7 +93,7 @@ impl Engine {
         default.filter(|_| reference.catalog().is_none())
     }
 
-    async fn load(
+    pub(crate) async fn load(
         &self,
         context: &Context,
         sight: &Sight,
@@ -162,13 +183,16 @@ impl Engine {
 }
 
 /// A table named twice, as `t`, as `ns.t` or through a link, was loaded twice; it is to be at one snapshot all the same.
-pub(crate) fn agree_on_snapshots(named: &mut [Named]) {
-    let mut known: HashMap<(Uuid, String), LakeTable> = HashMap::new();
+pub(crate) fn agree_on_snapshots(named: &mut [Named], edited: Option<&LakeTable>) {
+    let key = |table: &LakeTable| {
+        let metadata = table.table().metadata();
+        (metadata.uuid(), metadata.location().to_owned())
+    };
+    let mut known: HashMap<(Uuid, String), LakeTable> =
+        edited.map(|table| (key(table), table.clone())).into_iter().collect();
     for Named { seen, read, .. } in named {
         let Some(Read { tables, table, .. }) = read.as_mut().filter(|read| read.is_now) else { continue };
-        let metadata = table.table().metadata();
-        let key = (metadata.uuid(), metadata.location().to_owned());
-        let first = known.entry(key).or_insert_with(|| table.clone());
+        let first = known.entry(key(table)).or_insert_with(|| table.clone());
         // What may be seen of it goes by the name that it was found under.
         *table = first.named(table.table().identifier().clone());
         *seen = tables.see(table);

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::dialect::{self, Athena};
 use crate::error::{Error, READ_ONLY, Result, SYNTAX};
 use crate::export::Export;
-use crate::writing::{Act, Writing};
+use crate::writing::{Act, Writing, row_changes};
 use crate::{diagnosis, parameters, writing};
 
 /// How deep a query may be nested; the parser is recursive.
@@ -76,7 +76,9 @@ impl Query {
                 Statement::Statement(sql) if matches!(**sql, SqlStatement::Explain { .. }) => StatementKind::Utility,
                 _ => StatementKind::Dml,
             },
-            Parsed::Write(writing) if matches!(writing.act, Act::Insert { .. }) => StatementKind::Dml,
+            Parsed::Write(writing) if matches!(writing.act, Act::Insert { .. } | Act::ChangeRows(_)) => {
+                StatementKind::Dml
+            }
             Parsed::Export(..) => StatementKind::Dml,
             _ => StatementKind::Ddl,
         }
@@ -170,6 +172,10 @@ fn classify(statement: Statement) -> Result<Parsed> {
                 table.map(Parsed::Describe).ok_or_else(|| refused(&statement))
             }
             SqlStatement::Insert(insert) => insertion(insert).ok_or_else(|| refused(&statement)),
+            SqlStatement::Delete(_) | SqlStatement::Update(_) | SqlStatement::Merge(_) => {
+                let table = row_changes::target(sql)?.clone();
+                Ok(Parsed::Write(Box::new(Writing { table, act: Act::ChangeRows(Box::new(statement)) })))
+            }
             SqlStatement::ExplainTable { table_name, .. } => Ok(Parsed::Describe(table_name.clone())),
             SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table, obj_name } => {
                 Ok(Parsed::ShowCreate(obj_name.clone()))
@@ -210,8 +216,9 @@ fn show(words: &[Ident]) -> Option<Parsed> {
 fn refused(statement: &Statement) -> Error {
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-    Error::new(READ_ONLY, format!("{} is not served here", verb.join(" ")))
-        .with_help("SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, CREATE, ALTER or DROP TABLE")
+    Error::new(READ_ONLY, format!("{} is not served here", verb.join(" "))).with_help(
+        "SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, DELETE, UPDATE, MERGE INTO, CREATE, ALTER or DROP TABLE",
+    )
 }
 
 /// `catalog.database` behind IN, in its parts.

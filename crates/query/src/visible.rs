@@ -73,6 +73,7 @@ type May = dyn Fn(Write, Option<&str>, &str, &str) -> bool + Send + Sync;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
     Insert,
+    Delete,
     Alter,
     Drop,
     CreateTable,
@@ -83,6 +84,7 @@ impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Insert => "INSERT INTO",
+            Self::Delete => "DELETE FROM",
             Self::Alter => "ALTER",
             Self::Drop => "DROP",
             Self::CreateTable => "CREATE",

@@ -1,11 +1,13 @@
 //! Statements that change tables: what they ask for, and how it is done.
 //!
-//! `ddl` reads them, `definition` makes schemas of what is defined, `assignment` says which values a column takes. What
-//! may be changed the [`Sight`] decides, before it is looked up.
+//! `ddl` reads them, `definition` makes schemas of what is defined, `assignment` says which values a column takes,
+//! `row_changes` what DELETE, UPDATE and MERGE do, and `edit` does it. What may be changed the [`Sight`] decides, before it is looked up.
 
 mod assignment;
 mod ddl;
 mod definition;
+mod edit;
+pub(crate) mod row_changes;
 
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Appender, Catalog, ErrorKind, SchemaChange, TableCreation};
 
-use crate::answer::{Answer, Wrote};
+use crate::answer::{Answer, TableRead, Wrote};
 use crate::catalogs::Context;
 use crate::diagnosis;
 use crate::engine::Engine;
@@ -29,6 +31,7 @@ use crate::visible::{SeenCatalogs, Sight, Write};
 use crate::writing::assignment::Assignment;
 pub(crate) use crate::writing::ddl::read;
 use crate::writing::definition::Definition;
+use crate::writing::row_changes::RowChanges;
 
 /// A change of a table.
 pub(crate) struct Writing {
@@ -52,6 +55,8 @@ pub(crate) enum Act {
         columns: Vec<String>,
         query: Box<Statement>,
     },
+    /// DELETE, UPDATE or MERGE.
+    ChangeRows(Box<Statement>),
     Drop {
         if_exists: bool,
     },
@@ -63,18 +68,36 @@ impl Writing {
     /// The query whose rows it takes.
     pub fn query_mut(&mut self) -> Option<&mut Statement> {
         match &mut self.act {
-            Act::CreateAs { query, .. } | Act::Insert { query, .. } => Some(query),
+            Act::CreateAs { query, .. } | Act::Insert { query, .. } | Act::ChangeRows(query) => Some(query),
             _ => None,
         }
     }
 
-    fn right(&self) -> Write {
-        match self.act {
-            Act::Create { .. } | Act::CreateAs { .. } => Write::CreateTable,
-            Act::Insert { .. } => Write::Insert,
-            Act::Drop { .. } => Write::Drop,
-            Act::Alter(_) | Act::SetProperties(_) => Write::Alter,
-        }
+    fn rights(&self) -> Result<Vec<Write>> {
+        Ok(match &self.act {
+            Act::Create { .. } | Act::CreateAs { .. } => vec![Write::CreateTable],
+            Act::Insert { .. } => vec![Write::Insert],
+            Act::ChangeRows(statement) => RowChanges::of(statement.as_ref().clone())?.rights(),
+            Act::Drop { .. } => vec![Write::Drop],
+            Act::Alter(_) | Act::SetProperties(_) => vec![Write::Alter],
+        })
+    }
+}
+
+/// What a statement has done.
+#[derive(Default)]
+struct Done {
+    /// Rows that were written; `None` where there was nothing to count.
+    rows: Option<u64>,
+    /// What it has read for that.
+    read: Vec<TableRead>,
+    bytes_read: u64,
+}
+
+impl Done {
+    /// `rows` are those that it read, to the last.
+    fn of(count: Option<u64>, rows: &Rows) -> Self {
+        Self { rows: count, read: rows.tables().to_vec(), bytes_read: rows.meter().bytes_read() }
     }
 }
 
@@ -88,48 +111,55 @@ struct Target {
 impl Engine {
     /// Carries out a change. What it reads is limited by `sight` as any query is.
     pub(crate) async fn write(&self, context: &Context, sight: &Sight, writing: Writing) -> Result<Answer> {
-        let right = writing.right();
-        let mut target = self.target(context, sight, writing.table, right).await?;
-        let rows = match writing.act {
+        let rights = writing.rights()?;
+        let (mut target, reference) = self.target(context, sight, writing.table, rights).await?;
+        let done = match writing.act {
             Act::Create { definition, if_not_exists } => {
                 create(&target, &definition, if_not_exists).await?;
-                None
+                Done::default()
             }
             Act::CreateAs { definition, if_not_exists, query, with_data } => {
                 if if_not_exists && target.catalog.table_exists(&target.ident).await.map_err(failed)? {
-                    Some(0)
+                    Done { rows: Some(0), ..Done::default() }
                 } else {
                     let rows = self.run(context, sight, *query).await?;
-                    Some(create_as(&target, definition, rows, with_data).await?)
+                    create_as(&target, definition, rows, with_data).await?
                 }
             }
             Act::Insert { columns, query } => {
                 let appender = Appender::open(&target.catalog, &target.ident).await.map_err(failed)?;
                 let rows = self.run(context, sight, *query).await?;
-                Some(insert(appender, &columns, rows).await?)
+                insert(appender, &columns, rows).await?
             }
+            Act::ChangeRows(statement) => self.change_rows(context, sight, (&target, &reference), *statement).await?,
             Act::Drop { if_exists } => {
                 drop_table(&target, if_exists).await?;
-                None
+                Done::default()
             }
             Act::Alter(changes) => {
                 target.refuse_pipelines().await?;
                 lake::change_schema(&target.catalog, &target.ident, &changes).await.map_err(failed)?;
-                None
+                Done::default()
             }
             Act::SetProperties(properties) => {
                 target.refuse_pipelines().await?;
                 let properties = definition::table_properties(&properties)?;
                 lake::set_properties(&target.catalog, &target.ident, properties).await.map_err(failed)?;
-                None
+                Done::default()
             }
         };
-        target.wrote.rows = rows;
-        Ok(told(target.wrote))
+        target.wrote.rows = done.rows;
+        Ok(told(target.wrote, done))
     }
 
     /// Finds the table that a statement changes, for somebody who may.
-    async fn target(&self, context: &Context, sight: &Sight, name: ObjectName, right: Write) -> Result<Target> {
+    async fn target(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        name: ObjectName,
+        rights: Vec<Write>,
+    ) -> Result<(Target, TableReference)> {
         let reference = object_name_to_table_reference(name, true).map_err(|error| diagnosis::of(error, &[]))?;
         let Some(database) = reference.schema().or(self.default_database(context, &reference)) else {
             let error = Error::new(MEANING, format!("{reference} names no database"));
@@ -139,7 +169,8 @@ impl Engine {
         let catalog = reference.catalog().unwrap_or_else(|| self.default_catalog(context));
         let is_own = self.own_names.iter().any(|own| own.eq_ignore_ascii_case(catalog));
         let known_as = (!is_own).then_some(catalog);
-        if !sight.allows(right, known_as, &database, &name) {
+        let denied = rights.iter().find(|right| !sight.allows(**right, known_as, &database, &name));
+        if let Some(right) = denied {
             let message = format!("not allowed to {right} {database}.{name}");
             return Err(Error::new(DENIED, message).with_help("ask for a grant in Lake Formation"));
         }
@@ -148,9 +179,9 @@ impl Engine {
             SeenCatalogs { catalogs: self.catalogs.as_ref(), own_names: &self.own_names, sight: &everything };
         let tables = tables::catalog(&catalogs, catalog, Some(&reference)).await?;
         let ident = TableIdent::new(NamespaceIdent::new(database.clone()), name.clone());
-        let wrote = Wrote { right, catalog: known_as.map(str::to_owned), database, table: name, rows: None };
+        let wrote = Wrote { rights, catalog: known_as.map(str::to_owned), database, table: name, rows: None };
         match tables.writable(&ident).await.map_err(tables::unreadable)? {
-            Some((catalog, ident)) => Ok(Target { catalog, ident, wrote }),
+            Some((catalog, ident)) => Ok((Target { catalog, ident, wrote }, reference)),
             None => Err(read_only(&reference)),
         }
     }
@@ -186,11 +217,11 @@ async fn create(target: &Target, definition: &Definition, if_not_exists: bool) -
 }
 
 /// The table is there as soon as the query has begun; it goes again where the query fails.
-async fn create_as(target: &Target, mut definition: Definition, rows: Rows, with_data: bool) -> Result<u64> {
+async fn create_as(target: &Target, mut definition: Definition, rows: Rows, with_data: bool) -> Result<Done> {
     definition.columns = definition::columns_of(rows.schema())?;
     create(target, &definition, false).await?;
     if !with_data {
-        return Ok(0);
+        return Ok(Done { rows: Some(0), ..Done::default() });
     }
     let filled = async {
         let appender = Appender::open(&target.catalog, &target.ident).await.map_err(failed)?;
@@ -205,7 +236,7 @@ async fn create_as(target: &Target, mut definition: Definition, rows: Rows, with
     filled
 }
 
-async fn insert(mut appender: Appender, columns: &[String], mut rows: Rows) -> Result<u64> {
+async fn insert(mut appender: Appender, columns: &[String], mut rows: Rows) -> Result<Done> {
     let assignment = Assignment::new(appender.schema(), columns, rows.schema())?;
     while let Some(batch) = rows.next().await {
         let written = async { appender.write(assignment.named(&batch?)).await.map_err(failed) };
@@ -214,7 +245,8 @@ async fn insert(mut appender: Appender, columns: &[String], mut rows: Rows) -> R
             return Err(error);
         }
     }
-    appender.commit().await.map_err(failed)
+    let count = appender.commit().await.map_err(failed)?;
+    Ok(Done::of(Some(count), &rows))
 }
 
 async fn drop_table(target: &Target, if_exists: bool) -> Result<()> {
@@ -242,11 +274,11 @@ fn failed(error: lake::Error) -> Error {
 }
 
 /// As Trino tells of it: how many rows were written, where rows were.
-fn told(wrote: Wrote) -> Answer {
+fn told(wrote: Wrote, done: Done) -> Answer {
     let fields = wrote.rows.map(|_| Field::new("rows", DataType::Int64, false));
     let schema = Arc::new(Schema::new(fields.into_iter().collect::<Vec<_>>()));
     let rows = wrote.rows.map(|rows| Int64Array::from(vec![rows as i64]));
     let batch = rows.map(|rows| RecordBatch::try_new(schema.clone(), vec![Arc::new(rows)]));
     let batches = batch.map(|batch| batch.expect("one column of one number")).into_iter().collect();
-    Answer { schema, batches, bytes_read: 0, tables: Vec::new(), wrote: Some(wrote) }
+    Answer { schema, batches, bytes_read: done.bytes_read, tables: done.read, wrote: Some(wrote) }
 }

@@ -47,7 +47,7 @@ impl Athena {
         }));
         touched.wrote = rows.wrote().and_then(|wrote| {
             let id = names::table_id(&names, region, wrote.catalog.as_deref(), &wrote.database, &wrote.table)?;
-            Some((id, grants::action(wrote.right)))
+            Some((id, wrote.rights.iter().copied().map(grants::action).collect()))
         });
         Ok(rows)
     }
