@@ -142,6 +142,13 @@ impl LakeTable {
         &self.table
     }
 
+    /// The paths of the data files that may hold rows for all of `filters`.
+    pub async fn files_matching(&self, state: &dyn Session, filters: &[Expr]) -> DataFusionResult<Vec<String>> {
+        let predicate = prune::Predicate::new(state, &self.columns, filters)?;
+        let files = self.plan(&predicate).await.map_err(|error| DataFusionError::External(error.into()))?;
+        Ok(files.iter().map(|file| file.entry.file_path().to_owned()).collect())
+    }
+
     /// The columns in Iceberg's terms, in the order of [`TableProvider::schema`].
     pub fn columns(&self) -> &iceberg::spec::Schema {
         &self.columns.iceberg

@@ -33,6 +33,8 @@ pub struct Wrote {
     pub table: String,
     /// Rows that were written; `None` where only the table's description changed.
     pub rows: Option<u64>,
+    /// Where they lie, in an external table: `s3://bucket/prefix/file.parquet`.
+    pub files: Option<Vec<String>>,
 }
 
 /// The state of a table that a query has seen.

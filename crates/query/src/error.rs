@@ -139,7 +139,7 @@ impl Fix {
 }
 
 /// The byte offset of a line and column, at most the end of the line.
-fn offset(sql: &str, line: u64, column: u64) -> usize {
+pub(crate) fn offset(sql: &str, line: u64, column: u64) -> usize {
     let mut start = 0;
     for (text, number) in sql.split_inclusive('\n').zip(1..) {
         if number == line {

@@ -32,6 +32,11 @@ pub(crate) enum Parsed {
         namespace: Option<String>,
         like: Option<String>,
     },
+    ShowViews {
+        catalog: Option<String>,
+        namespace: Option<String>,
+        like: Option<String>,
+    },
     /// DESCRIBE and SHOW COLUMNS.
     Describe(ObjectName),
     ShowCreate(ObjectName),
@@ -104,6 +109,18 @@ pub(crate) fn constant(expr: &str) -> Result<Statement> {
     }
 }
 
+/// The query that a view's text holds.
+pub(crate) fn query_of(sql: &str) -> Result<Statement> {
+    let query = match only(statements(sql)?)? {
+        Raw::Sql(statement) => classify(statement)?,
+        Raw::Write(_) | Raw::Export(..) => return Err(Error::new(SYNTAX, "a view is a query")),
+    };
+    match query {
+        Parsed::Query(query) => Ok(*query),
+        _ => Err(Error::new(SYNTAX, "a view is a query")),
+    }
+}
+
 fn complete(raw: Raw, parameters: &[String]) -> Result<Query> {
     let mut parsed = match raw {
         Raw::Sql(statement) => classify(statement)?,
@@ -126,7 +143,7 @@ fn statements(sql: &str) -> Result<Vec<Raw>> {
         let tokens = dialect::rewrite(tokens);
         let mut statements = Vec::new();
         for tokens in tokens.split(|token| token.token == Token::SemiColon).filter(|tokens| !tokens.is_empty()) {
-            if let Some(raw) = writing::read(tokens, DEPTH_MAX)? {
+            if let Some(raw) = writing::read(sql, tokens, DEPTH_MAX)? {
                 statements.push(raw);
                 continue;
             }
@@ -167,6 +184,11 @@ fn classify(statement: Statement) -> Result<Parsed> {
                 let namespace = parents.pop();
                 Ok(Parsed::ShowTables { catalog: parents.pop(), namespace, like: like(show_options)? })
             }
+            SqlStatement::ShowViews { show_options, .. } => {
+                let mut parents = parents(show_options);
+                let namespace = parents.pop();
+                Ok(Parsed::ShowViews { catalog: parents.pop(), namespace, like: like(show_options)? })
+            }
             SqlStatement::ShowColumns { show_options, .. } => {
                 let table = show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.clone());
                 table.map(Parsed::Describe).ok_or_else(|| refused(&statement))
@@ -177,7 +199,7 @@ fn classify(statement: Statement) -> Result<Parsed> {
                 Ok(Parsed::Write(Box::new(Writing { table, act: Act::ChangeRows(Box::new(statement)) })))
             }
             SqlStatement::ExplainTable { table_name, .. } => Ok(Parsed::Describe(table_name.clone())),
-            SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table, obj_name } => {
+            SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name } => {
                 Ok(Parsed::ShowCreate(obj_name.clone()))
             }
             SqlStatement::ShowVariable { variable } => show(variable).ok_or_else(|| refused(&statement)),

@@ -1,13 +1,15 @@
 //! Statements that change tables: what they ask for, and how it is done.
 //!
 //! `ddl` reads them, `definition` makes schemas of what is defined, `assignment` says which values a column takes,
-//! `row_changes` what DELETE, UPDATE and MERGE do, and `edit` does it. What may be changed the [`Sight`] decides, before it is looked up.
+//! `row_changes` what DELETE, UPDATE and MERGE do, and `edit` does it; `own` is for what a catalog keeps beside the lake. What may be changed the [`Sight`] decides, before it is looked up.
 
 mod assignment;
 mod ddl;
 mod definition;
 mod edit;
+mod own;
 pub(crate) mod row_changes;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::object_name_to_table_reference;
-use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Appender, Catalog, ErrorKind, SchemaChange, TableCreation};
 
@@ -25,6 +27,8 @@ use crate::catalogs::Context;
 use crate::diagnosis;
 use crate::engine::Engine;
 use crate::error::{DENIED, Error, MEANING, NO_SUCH_TABLE, READ_ONLY, REFUSED, Result, UNREADABLE};
+use crate::external::{ExternalDefinition, NewPartition};
+use crate::own_tables::OwnTables;
 use crate::rows::Rows;
 use crate::tables::{self, Tables};
 use crate::visible::{SeenCatalogs, Sight, Write};
@@ -60,6 +64,35 @@ pub(crate) enum Act {
     Drop {
         if_exists: bool,
     },
+    CreateExternal {
+        definition: Box<ExternalDefinition>,
+        if_not_exists: bool,
+    },
+    AddPartitions {
+        partitions: Vec<NewPartition>,
+        if_not_exists: bool,
+    },
+    /// By partition column, in lower case.
+    DropPartitions {
+        values: Vec<Vec<(String, String)>>,
+        if_exists: bool,
+    },
+    /// MSCK REPAIR TABLE.
+    Repair,
+    CreateView {
+        /// As it was written.
+        sql: String,
+        query: Box<Statement>,
+        or_replace: bool,
+    },
+    DropView {
+        if_exists: bool,
+    },
+    /// Compaction, of files that may hold rows for the condition.
+    Optimize {
+        selection: Option<Box<Expr>>,
+    },
+    Vacuum,
     Alter(Vec<SchemaChange>),
     SetProperties(Vec<(String, String)>),
 }
@@ -75,11 +108,18 @@ impl Writing {
 
     fn rights(&self) -> Result<Vec<Write>> {
         Ok(match &self.act {
-            Act::Create { .. } | Act::CreateAs { .. } => vec![Write::CreateTable],
+            Act::Create { .. } | Act::CreateAs { .. } | Act::CreateExternal { .. } | Act::CreateView { .. } => {
+                vec![Write::CreateTable]
+            }
             Act::Insert { .. } => vec![Write::Insert],
             Act::ChangeRows(statement) => RowChanges::of(statement.as_ref().clone())?.rights(),
-            Act::Drop { .. } => vec![Write::Drop],
-            Act::Alter(_) | Act::SetProperties(_) => vec![Write::Alter],
+            Act::Drop { .. } | Act::DropView { .. } => vec![Write::Drop],
+            Act::Optimize { .. } | Act::Vacuum => vec![Write::Delete, Write::Insert],
+            Act::Alter(_)
+            | Act::SetProperties(_)
+            | Act::AddPartitions { .. }
+            | Act::DropPartitions { .. }
+            | Act::Repair => vec![Write::Alter],
         })
     }
 }
@@ -92,12 +132,14 @@ struct Done {
     /// What it has read for that.
     read: Vec<TableRead>,
     bytes_read: u64,
+    /// Files of an external table that it has written.
+    files: Option<Vec<String>>,
 }
 
 impl Done {
     /// `rows` are those that it read, to the last.
     fn of(count: Option<u64>, rows: &Rows) -> Self {
-        Self { rows: count, read: rows.tables().to_vec(), bytes_read: rows.meter().bytes_read() }
+        Self { rows: count, read: rows.tables().to_vec(), bytes_read: rows.meter().bytes_read(), files: None }
     }
 }
 
@@ -108,14 +150,43 @@ struct Target {
     wrote: Wrote,
 }
 
+/// What a statement changes.
+enum Place {
+    Lake(Target),
+    /// A name of a database that the catalog keeps itself.
+    Own(Arc<dyn OwnTables>, Wrote),
+}
+
 impl Engine {
     /// Carries out a change. What it reads is limited by `sight` as any query is.
     pub(crate) async fn write(&self, context: &Context, sight: &Sight, writing: Writing) -> Result<Answer> {
         let rights = writing.rights()?;
-        let (mut target, reference) = self.target(context, sight, writing.table, rights).await?;
-        let done = match writing.act {
+        let (place, reference) = self.place(context, sight, writing.table, rights).await?;
+        match place {
+            Place::Own(own, mut wrote) => {
+                let done = self.write_own(context, sight, own::Place { own, wrote: &wrote }, writing.act).await?;
+                wrote.rows = done.rows;
+                Ok(told(wrote, done))
+            }
+            Place::Lake(mut target) => {
+                let done = self.write_lake(context, sight, (&target, &reference), writing.act).await?;
+                target.wrote.rows = done.rows;
+                Ok(told(target.wrote, done))
+            }
+        }
+    }
+
+    /// Changes a table of the lake.
+    async fn write_lake(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        (target, reference): (&Target, &TableReference),
+        act: Act,
+    ) -> Result<Done> {
+        Ok(match act {
             Act::Create { definition, if_not_exists } => {
-                create(&target, &definition, if_not_exists).await?;
+                create(target, &definition, if_not_exists).await?;
                 Done::default()
             }
             Act::CreateAs { definition, if_not_exists, query, with_data } => {
@@ -123,7 +194,7 @@ impl Engine {
                     Done { rows: Some(0), ..Done::default() }
                 } else {
                     let rows = self.run(context, sight, *query).await?;
-                    create_as(&target, definition, rows, with_data).await?
+                    create_as(target, definition, rows, with_data).await?
                 }
             }
             Act::Insert { columns, query } => {
@@ -131,9 +202,9 @@ impl Engine {
                 let rows = self.run(context, sight, *query).await?;
                 insert(appender, &columns, rows).await?
             }
-            Act::ChangeRows(statement) => self.change_rows(context, sight, (&target, &reference), *statement).await?,
+            Act::ChangeRows(statement) => self.change_rows(context, sight, (target, reference), *statement).await?,
             Act::Drop { if_exists } => {
-                drop_table(&target, if_exists).await?;
+                drop_table(target, if_exists).await?;
                 Done::default()
             }
             Act::Alter(changes) => {
@@ -147,19 +218,30 @@ impl Engine {
                 lake::set_properties(&target.catalog, &target.ident, properties).await.map_err(failed)?;
                 Done::default()
             }
-        };
-        target.wrote.rows = done.rows;
-        Ok(told(target.wrote, done))
+            Act::Optimize { selection } => self.optimize(target, selection.as_deref()).await?,
+            Act::Vacuum => self.vacuum(target).await?,
+            Act::CreateExternal { .. }
+            | Act::AddPartitions { .. }
+            | Act::DropPartitions { .. }
+            | Act::Repair
+            | Act::CreateView { .. }
+            | Act::DropView { .. } => {
+                let message = format!("{reference} is in a table bucket, which holds Iceberg tables and nothing else");
+                return Err(
+                    Error::new(REFUSED, message).with_help("a database of AwsDataCatalog that is no resource link")
+                );
+            }
+        })
     }
 
     /// Finds the table that a statement changes, for somebody who may.
-    async fn target(
+    async fn place(
         &self,
         context: &Context,
         sight: &Sight,
         name: ObjectName,
         rights: Vec<Write>,
-    ) -> Result<(Target, TableReference)> {
+    ) -> Result<(Place, TableReference)> {
         let reference = object_name_to_table_reference(name, true).map_err(|error| diagnosis::of(error, &[]))?;
         let Some(database) = reference.schema().or(self.default_database(context, &reference)) else {
             let error = Error::new(MEANING, format!("{reference} names no database"));
@@ -179,10 +261,14 @@ impl Engine {
             SeenCatalogs { catalogs: self.catalogs.as_ref(), own_names: &self.own_names, sight: &everything };
         let tables = tables::catalog(&catalogs, catalog, Some(&reference)).await?;
         let ident = TableIdent::new(NamespaceIdent::new(database.clone()), name.clone());
-        let wrote = Wrote { rights, catalog: known_as.map(str::to_owned), database, table: name, rows: None };
+        let wrote =
+            Wrote { rights, catalog: known_as.map(str::to_owned), database, table: name, rows: None, files: None };
         match tables.writable(&ident).await.map_err(tables::unreadable)? {
-            Some((catalog, ident)) => Ok((Target { catalog, ident, wrote }, reference)),
-            None => Err(read_only(&reference)),
+            Some((catalog, ident)) => Ok((Place::Lake(Target { catalog, ident, wrote }), reference)),
+            None => match tables.own(ident.namespace()) {
+                Some(own) => Ok((Place::Own(own, wrote), reference)),
+                None => Err(read_only(&reference)),
+            },
         }
     }
 }
@@ -220,7 +306,9 @@ async fn create(target: &Target, definition: &Definition, if_not_exists: bool) -
 async fn create_as(target: &Target, mut definition: Definition, rows: Rows, with_data: bool) -> Result<Done> {
     definition.columns = definition::columns_of(rows.schema())?;
     create(target, &definition, false).await?;
+    let mut unfinished = Unfinished { catalog: target.catalog.clone(), table: Some(target.ident.clone()) };
     if !with_data {
+        unfinished.table = None;
         return Ok(Done { rows: Some(0), ..Done::default() });
     }
     let filled = async {
@@ -228,12 +316,31 @@ async fn create_as(target: &Target, mut definition: Definition, rows: Rows, with
         insert(appender, &[], rows).await
     };
     let filled = filled.await;
+    unfinished.table = None;
     if filled.is_err()
         && let Err(error) = target.catalog.drop_table(&target.ident).await
     {
         return Err(failed(error));
     }
     filled
+}
+
+/// A table that is being filled. Where that is stopped, it goes again.
+struct Unfinished {
+    catalog: Catalog,
+    table: Option<TableIdent>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let (Some(table), Ok(runtime)) = (self.table.take(), tokio::runtime::Handle::try_current()) else { return };
+        let catalog = self.catalog.clone();
+        runtime.spawn(async move {
+            if let Err(error) = catalog.drop_table(&table).await {
+                tracing::warn!(%table, %error, "a table whose query was stopped is still there");
+            }
+        });
+    }
 }
 
 async fn insert(mut appender: Appender, columns: &[String], mut rows: Rows) -> Result<Done> {
@@ -274,7 +381,8 @@ fn failed(error: lake::Error) -> Error {
 }
 
 /// As Trino tells of it: how many rows were written, where rows were.
-fn told(wrote: Wrote, done: Done) -> Answer {
+fn told(mut wrote: Wrote, done: Done) -> Answer {
+    wrote.files = done.files;
     let fields = wrote.rows.map(|_| Field::new("rows", DataType::Int64, false));
     let schema = Arc::new(Schema::new(fields.into_iter().collect::<Vec<_>>()));
     let rows = wrote.rows.map(|rows| Int64Array::from(vec![rows as i64]));
