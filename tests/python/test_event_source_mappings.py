@@ -307,7 +307,7 @@ def test_a_function_that_is_throttled_or_gone_loses_nothing(functions, table, tm
         ({"ParallelizationFactor": 11}, "ValidationException"),
         ({"MaximumRetryAttempts": 10_001}, "ValidationException"),
         ({"MaximumRecordAgeInSeconds": 59}, "InvalidParameterValueException"),
-        ({"TumblingWindowInSeconds": 30}, "InvalidParameterValueException"),
+        ({"TumblingWindowInSeconds": 901}, "ValidationException"),
         ({"FilterCriteria": {"Filters": [{"Pattern": '{"a": 1}'}]}}, "InvalidParameterValueException"),
         ({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sns:us-east-1:000000000000:topic"}}},
          "InvalidParameterValueException"),

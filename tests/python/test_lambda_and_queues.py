@@ -1,5 +1,6 @@
 """Lambda with SQS: queues as event sources, as on-failure destinations of streams and as dead-letter queues."""
 
+import itertools
 import json
 import sqlite3
 import time
@@ -114,6 +115,31 @@ def test_a_filter_looks_into_bodies_that_are_json_and_drops_what_it_does_not_des
         sqs.send_message(QueueUrl=url, MessageBody=body)
     eventually(lambda: recorded.records and is_empty(sqs, url))
     assert [record["body"] for record in recorded.records] == ['{"total": 11}']
+
+
+def test_no_more_batches_are_in_the_function_than_the_mapping_allows(functions, sqs, tmp_path):
+    url, arn = make_queue(sqs)
+    body = """
+        import time
+        with open(PATH + ".running", "a") as out:
+            out.write("1\\n")
+        time.sleep(0.2)
+        with open(PATH + ".running", "a") as out:
+            out.write("-1\\n")
+    """
+    recorded = Recorded(functions, tmp_path, body)
+    for number in range(5):
+        entries = [{"Id": str(entry), "MessageBody": f"{number}-{entry}"} for entry in range(10)]
+        sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    listen(functions, recorded, arn, BatchSize=1, ScalingConfig={"MaximumConcurrency": 3})
+    eventually(lambda: is_empty(sqs, url))
+    assert sorted(record["body"] for record in recorded.records) == sorted(
+        f"{number}-{entry}" for number in range(5) for entry in range(10)
+    )
+    # Lines that short are appended whole, in the order in which things happened.
+    path = recorded.path.with_name(recorded.path.name + ".running")
+    running = list(itertools.accumulate(int(line) for line in path.read_text().splitlines()))
+    assert len(running) == 100 and running[-1] == 0 and max(running) <= 3
 
 
 def test_groups_of_a_fifo_queue_stay_in_order(functions, sqs, tmp_path):

@@ -4,5 +4,6 @@ pub mod freshness;
 pub mod ingest;
 pub mod maintain;
 pub mod process;
+pub mod processing;
 pub mod query;
 pub mod stack;

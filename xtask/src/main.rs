@@ -20,6 +20,7 @@ cargo xtask COMMAND
   bench ingest             CPU, memory and size of `replay` on datasets A and B.
   bench freshness          Write to visible, at 500 items a second with commits every second.
   bench maintain           A table after 1,000 commits: read as it is, maintained, and beside a fresh one.
+  bench processing [PART]  A transform, a function, a queue, held letters: what each of them costs.
   bench query              The two analytics queries on 1 M rows, beside DuckDB on the same files.
   dataset A|B EVENTS FILE  Writes a benchmark dataset.
 ";
@@ -35,6 +36,10 @@ fn main() -> Result<()> {
         ["bench", "ingest"] => bench::ingest::run(),
         ["bench", "freshness"] => bench::freshness::run_bench(),
         ["bench", "maintain"] => bench::maintain::run_bench(),
+        ["bench", "processing"] => bench::processing::run(None),
+        ["bench", "processing", part @ ("transform" | "function" | "queue" | "letters")] => {
+            bench::processing::run(Some(part))
+        }
         ["bench", "query"] => bench::query::run_bench(),
         ["dataset", kind @ ("A" | "B"), events, file] => {
             let kind = if *kind == "A" { dataset::Dataset::A } else { dataset::Dataset::B };

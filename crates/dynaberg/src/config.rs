@@ -58,6 +58,8 @@ pub struct PipelineFile {
     pub dead_letters: Option<S3Prefix>,
     /// The SQS queue that is told of them, by name or URL.
     pub dead_letter_queue: Option<String>,
+    /// How held letters are tried again by themselves.
+    pub retries: Option<pipeline::Retries>,
 }
 
 impl PipelineFile {

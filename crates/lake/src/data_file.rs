@@ -6,7 +6,7 @@
 //! more rows than fit into memory, and `column_bounds` beside this module says what is in them.
 
 pub(crate) mod encode;
-mod layout;
+pub(crate) mod layout;
 mod partition;
 pub(crate) mod settings;
 pub(crate) mod streamed;

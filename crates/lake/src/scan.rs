@@ -2,9 +2,9 @@
 //!
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and `row_groups` drop what a filter cannot match,
 //! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's.
-//! `execution` makes the plan: DataFusion's own Parquet scan for each `large_file`, in `pieces`, and ours for `small_files`,
-//! each a `small_file`; `whole_file` reads one file in its own order,
-//! `positioned` tells of each row where it is. `cache` keeps what never changes: manifests, deletes,
+//! `execution` makes the plan: DataFusion's own Parquet scan for each `large_file`, in `pieces` that its `footer` allows, and
+//! ours for `small_files`, each a `small_file`; `whole_file` reads one file in its own order, `positioned` tells of each row
+//! where it is. `cache` keeps what never changes: manifests, deletes,
 //! footers; `pins` keeps a snapshot's files from being deleted while it is read.
 
 mod align;
@@ -13,6 +13,7 @@ mod by_id;
 mod cache;
 mod deletes;
 mod execution;
+mod footer;
 mod large_file;
 mod location;
 mod pieces;

@@ -46,7 +46,7 @@ pub async fn rows_at(world: &World, snapshot_id: Option<i64>) -> Vec<(String, i6
 }
 
 /// The head's rows in the order of the files.
-async fn unsorted_rows(world: &World) -> Vec<(String, i64)> {
+pub async fn unsorted_rows(world: &World) -> Vec<(String, i64)> {
     read(world, None).await
 }
 
@@ -409,7 +409,7 @@ async fn a_partition_is_compacted_by_itself() {
 }
 
 /// Files of so many rows each, and their writer at the checkpoint that is their number.
-async fn files_of(file_count: usize, rows_per_file: usize) -> (World, lake::TableWriter) {
+pub async fn files_of(file_count: usize, rows_per_file: usize) -> (World, lake::TableWriter) {
     let world = World::mirror().await;
     let mut writer = world.writer("a").await;
     writer.take_over().await.unwrap();

@@ -389,3 +389,26 @@ async fn a_table_on_the_local_disk_loses_old_snapshots_too() {
     }
     assert_eq!(world.rows().await, rows_of(&[("x", 2)]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn metadata_of_expired_snapshots_goes_with_their_files_where_the_table_asks_for_it() {
+    let metadata_left = async |delete_after_commit: &str| {
+        let world = with_history().await;
+        let name = "write.metadata.delete-after-commit.enabled".to_owned();
+        let updates = HashMap::from([(name, delete_after_commit.to_owned())]);
+        world.double.meddle(&world.table, |_| vec![TableUpdate::SetProperties { updates }]);
+        // The double keeps its metadata files to itself.
+        for entry in world.load().await.metadata().metadata_log() {
+            let key = entry.metadata_file.split_once("://").unwrap().1.split_once('/').unwrap().1;
+            world.objects.put(&Path::from(key), "{}".into()).await.unwrap();
+        }
+        let expired = expire(&world).await.unwrap();
+        assert_eq!(expired.snapshot_ids.len(), 3);
+        remove(&world, &expired, &ScanCache::new()).await.unwrap();
+        let left = keys(&world).await.into_iter().filter(|key| key.ends_with(".metadata.json"));
+        left.map(|key| key.rsplit_once('/').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(metadata_left("true").await, ["v4.metadata.json"], "the head stands in it");
+    let all = ["v0", "v1", "v2", "v3", "v4"].map(|version| format!("{version}.metadata.json"));
+    assert_eq!(metadata_left("false").await, all);
+}

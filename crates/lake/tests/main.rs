@@ -7,6 +7,7 @@ mod checkpoint;
 mod commit;
 mod compaction;
 mod compaction_at_random;
+mod copying;
 mod damage;
 mod expire;
 mod fencing;

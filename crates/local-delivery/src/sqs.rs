@@ -2,13 +2,14 @@
 //!
 //! [`Sqs`] is the endpoint; `json` and `query` are its two protocols, and `route` finds the operation. `store` is the
 //! SQLite file, which one thread writes to; `queue` and `settings` are what it says of a queue, `message` and
-//! `message_attribute` what a message may hold. `arrivals` wakes those who wait for a message, `redrive` moves what was
-//! received too often, and `move_tasks` brings it back.
+//! `message_attribute` what a message may hold. `arrivals` wakes those who wait for a message, `in_flight` knows how
+//! many more may be received, `redrive` moves what was received too often, and `move_tasks` brings it back.
 
 mod arrivals;
 mod batch;
 mod delete;
 mod error;
+mod in_flight;
 mod message;
 mod message_attribute;
 mod move_tasks;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 use arrivals::Arrivals;
 use error::Result;
+use in_flight::InFlight;
 use store::Store;
 
 /// Why the queues cannot be opened.
@@ -52,6 +54,7 @@ pub struct SqsError(#[source] Box<dyn std::error::Error + Send + Sync>);
 pub struct Sqs {
     store: Store,
     arrivals: Arc<Arrivals>,
+    in_flight: Arc<InFlight>,
     ambient: Ambient,
     shutdown: CancellationToken,
 }
@@ -70,7 +73,7 @@ impl Sqs {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| SqsError(error);
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
         let store = Store::open(&folder.join("sqs.sqlite")).map_err(|error| failed(error.into()))?;
-        let sqs = Self { store, arrivals: Arc::default(), ambient, shutdown };
+        let sqs = Self { store, arrivals: Arc::default(), in_flight: Arc::default(), ambient, shutdown };
         tokio::spawn(move_tasks::resume(sqs.clone()));
         Ok(sqs)
     }

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use crate::dead_letter::Held;
+
 /// Counts of one pipeline since it was started. Shared with whoever shows them.
 #[derive(Debug, Default)]
 pub struct Accounts {
@@ -21,6 +23,8 @@ pub struct Account {
     pub in_flight: u64,
     /// Dead letters that the table's checkpoint holds.
     pub held: u64,
+    /// Of these: tried again by themselves, in vain and for the last time.
+    pub given_up: u64,
     /// Held letters that were taken up.
     pub redriven: u64,
     /// Held letters that were let go, as the table had a newer state of their item.
@@ -36,6 +40,10 @@ pub struct Account {
 }
 
 impl Account {
+    pub(crate) fn hold(&mut self, held: &Held) {
+        (self.held, self.given_up) = (held.len(), held.given_up());
+    }
+
     pub fn is_closed(&self) -> bool {
         let settled = self.upserted + self.deleted + self.superseded + self.filtered + self.rejected;
         self.received == settled + self.in_flight

@@ -20,10 +20,9 @@ impl Backoff {
 
     /// The delay after one more failure.
     pub fn fail(&mut self) -> Duration {
-        let bound = self.first.saturating_mul(1 << self.failures.min(16)).min(self.max);
+        let delay = delay_after(&self.ambient, self.first, self.max, self.failures);
         self.failures += 1;
-        let jitter = (self.ambient.random() >> 64) as u32;
-        bound / 2 + (bound / 2).mul_f64(f64::from(jitter) / f64::from(u32::MAX))
+        delay
     }
 
     /// How often it failed since the last success.
@@ -35,6 +34,13 @@ impl Backoff {
     pub fn succeed(&mut self) {
         self.failures = 0;
     }
+}
+
+/// The delay after as many failures as that and one more.
+pub(crate) fn delay_after(ambient: &Ambient, first: Duration, max: Duration, failures: u32) -> Duration {
+    let bound = first.saturating_mul(1 << failures.min(16)).min(max);
+    let jitter = (ambient.random() >> 64) as u32;
+    bound / 2 + (bound / 2).mul_f64(f64::from(jitter) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

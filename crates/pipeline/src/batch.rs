@@ -86,8 +86,9 @@ impl Batch {
         }
     }
 
-    /// Takes in what a poll gave and what its records were decoded to.
-    pub fn push(&mut self, polled: Polled, decoded: Decoded) {
+    /// Takes in what a poll gave and what its records were decoded to: those that were `admitted`, where some were held
+    /// back.
+    pub fn push(&mut self, polled: Polled, admitted: Option<&[RawRecord]>, decoded: Decoded) {
         if polled.moves() && self.opened.is_none() {
             self.opened = Some(Instant::now());
         }
@@ -110,7 +111,7 @@ impl Batch {
         for shard in &polled.forgotten {
             self.to.forget(shard);
         }
-        self.push_rejected(&polled.records, decoded.rejected);
+        self.push_rejected(admitted.unwrap_or(&polled.records), decoded.rejected);
         self.received += polled.records.len();
         self.complete_up_to = self.complete_up_to.max(polled.complete_up_to);
         if !decoded.changes.operations.is_empty() {
@@ -118,7 +119,7 @@ impl Batch {
         }
     }
 
-    /// Every record that was not rejected is one row of the changes that are about to be added.
+    /// Every record that was decoded and not rejected is one row of the changes that are about to be added.
     fn push_rejected(&mut self, records: &[RawRecord], rejected: Vec<DeadLetter>) {
         let mut rejected: HashMap<Position, DeadLetter> =
             rejected.into_iter().map(|letter| (letter.position().clone(), letter)).collect();
@@ -136,5 +137,40 @@ impl Batch {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use arrow::record_batch::RecordBatch;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::change::{SequenceNumber, ShardId};
+    use crate::dead_letter::Step;
+
+    #[test]
+    fn a_letter_stands_before_the_change_that_came_after_it_whatever_was_held_back() {
+        let record = |digits: &str| {
+            let sequence_number = SequenceNumber::parse(digits).unwrap();
+            let position = Position { shard: ShardId::new("s"), sequence_number, part: 0 };
+            RawRecord { position, json: Bytes::new() }
+        };
+        let records = ["1", "2", "3"].map(record).to_vec();
+        let letter = DeadLetter { record: record("2"), step: Step::Decode, code: "DYN401", reason: String::new() };
+        let place = |admitted: Option<&[RawRecord]>| {
+            let mut batch = Batch::after(Checkpoint::default());
+            let polled = Polled { records: records.clone(), ..Polled::default() };
+            let rows = RecordBatch::new_empty(Arc::new(Schema::empty()));
+            let changes = Changes { operations: Vec::new(), positions: Vec::new(), rows, passed: None };
+            let decoded = Decoded { changes, rejected: vec![letter.clone()], new_columns: Vec::new() };
+            batch.push(polled, admitted, decoded);
+            batch.rejected_at[0].next_change
+        };
+        assert_eq!(place(None), (0, 1));
+        assert_eq!(place(Some(&records[1..])), (0, 0));
     }
 }

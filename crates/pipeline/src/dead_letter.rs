@@ -3,7 +3,7 @@
 //!
 //! Letters of a batch are staged in files under the id of its commit; the checkpoint that the commit stores names the
 //! files ([`Held`]), so that a letter is held only if its commit landed. A redrive is a commit, too: it takes letters
-//! up and releases them in one. The [`Guard`] sees to it that none of them puts an older state over a newer one.
+//! up and releases them in one, asked for at the [`Desk`] or, with [`Retries`], by itself. The [`Guard`] sees to it that none of them puts an older state over a newer one.
 
 mod desk;
 mod guard;
@@ -13,6 +13,7 @@ mod lines;
 mod object_store;
 mod queue;
 mod redrive;
+mod retries;
 mod sqs;
 
 use async_trait::async_trait;
@@ -27,10 +28,12 @@ pub use letter_file::{HeldLetter, LetterItem};
 pub use object_store::ObjectStoreDeadLetters;
 pub use queue::LetterQueue;
 pub use redrive::{Counts, OpenLetter, Preview, Selection, preview};
+pub use retries::Retries;
 pub use sqs::SqsClient;
 
 pub(crate) use guard::{Guard, Order, Place};
 pub(crate) use redrive::{Letters, Settled, Settling, records_of, see};
+pub(crate) use retries::letters_due;
 
 /// The stage that refused a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,11 @@ pub trait DeadLetterQueue: Send {
 
     /// The letters of a file, line by line; none where somebody deleted the file, as the rules of a bucket may.
     async fn read(&mut self, path: &str) -> Result<Vec<HeldLetter>>;
+
+    /// One letter of a file, without those after it; `None` where it is not there.
+    async fn letter(&mut self, path: &str, line: u32) -> Result<Option<HeldLetter>> {
+        Ok(self.read(path).await?.into_iter().nth(line as usize))
+    }
 
     /// Deletes a file of which no letter is held any more. One that is gone already is fine.
     async fn remove(&mut self, path: &str) -> Result<()>;

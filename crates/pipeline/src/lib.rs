@@ -37,8 +37,8 @@ pub use change::{Operation, Position, RawRecord, SequenceNumber, ShardId};
 pub use checkpoint::{Checkpoint, Gap, Handover, InForce, ShardProgress};
 pub use dead_letter::{
     Action, Counts, DeadLetter, DeadLetterQueue, Desk, Held, HeldFile, HeldLetter, LetterItem, LetterQueue,
-    NoDeadLetters, ObjectStoreDeadLetters, OpenLetter, Outcome, Preview, Request, Selection, SqsClient, StagedFile,
-    StagedLetter, Step, preview,
+    NoDeadLetters, ObjectStoreDeadLetters, OpenLetter, Outcome, Preview, Request, Retries, Selection, SqsClient,
+    StagedFile, StagedLetter, Step, preview,
 };
 pub use decode::{Changes, Decoded, Decoder};
 pub use discover::{SourceTable, find_keys, find_table, sample_items};
@@ -57,7 +57,8 @@ pub use source::{
     find_kinesis_stream,
 };
 pub use sql::{
-    Attributes, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key, function_names,
+    Attributes, Differences, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key,
+    function_names, recorded_sql,
 };
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};

@@ -19,6 +19,8 @@ pub const IN_FLIGHT: &str = "dynaberg_in_flight_records";
 pub const GAPS: &str = "dynaberg_gaps";
 /// Dead letters that are held.
 pub const HELD: &str = "dynaberg_held_letters";
+/// Dead letters that are held, were tried again by themselves in vain, and are not any more.
+pub const GIVEN_UP: &str = "dynaberg_given_up_letters";
 /// Dead letters by what became of them: `redriven`, `skipped`, `purged`.
 pub const LETTERS_TOTAL: &str = "dynaberg_letters_total";
 pub const RESTARTS_TOTAL: &str = "dynaberg_restarts_total";
@@ -40,6 +42,7 @@ pub fn publish(table: &str, account: &Account, now: SystemTime) {
     metrics::counter!(COMMITS_TOTAL, &label).absolute(account.commits);
     metrics::gauge!(IN_FLIGHT, &label).set(account.in_flight as f64);
     metrics::gauge!(HELD, &label).set(account.held as f64);
+    metrics::gauge!(GIVEN_UP, &label).set(account.given_up as f64);
     let outcomes = [("redriven", account.redriven), ("skipped", account.redrive_skipped), ("purged", account.purged)];
     for (outcome, letters) in outcomes {
         metrics::counter!(LETTERS_TOTAL, "table" => table.to_owned(), "result" => outcome).absolute(letters);

@@ -3,6 +3,7 @@
 mod idle;
 mod letters;
 mod resume;
+mod retry;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use tracing::{debug, info};
 use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::compute::compute;
-use crate::dead_letter::{DeadLetterQueue, Desk, Guard};
+use crate::dead_letter::{DeadLetterQueue, Desk, Guard, Retries, letters_due};
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::lambda::{Handed, LambdaTransform};
@@ -38,6 +39,8 @@ pub struct Pipeline {
     pub dead_letters: Box<dyn DeadLetterQueue>,
     /// Where it is asked to look after held letters.
     pub desk: Arc<Desk>,
+    /// Where held letters are tried again by themselves.
+    pub retries: Option<Retries>,
     pub delivery: Delivery,
     pub accounts: Arc<Accounts>,
     pub ambient: Ambient,
@@ -55,7 +58,7 @@ impl Pipeline {
         let mut batch = Batch::after(from);
         batch.to = to;
         self.announce(&mut batch.to).await?;
-        batch.to.adopt_transform(self.transform_id().as_deref());
+        self.adopt_transform(&mut batch.to);
         let mut intake = self.intake()?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         loop {
@@ -66,6 +69,10 @@ impl Pipeline {
                 request = self.desk.next() => {
                     batch = self.commit(batch, &mut intake, &mut guard).await?;
                     batch = self.serve(request, batch, &mut intake, &mut guard).await?;
+                }
+                () = letters_due(&batch.to.held, &self.ambient) => {
+                    batch = self.commit(batch, &mut intake, &mut guard).await?;
+                    batch = self.retry(batch, &mut intake, &mut guard).await?;
                 }
                 _ = heartbeat.tick(), if batch.is_empty() => self.look_after(&batch, &mut intake).await?,
                 polled = self.source.poll() => {
@@ -117,7 +124,7 @@ impl Pipeline {
         let received = polled.records.len() as u64;
         batch.superseded += ordered.superseded;
         batch.filtered += ordered.filtered;
-        batch.push(polled, decoded);
+        batch.push(polled, ordered.admitted.as_deref(), decoded);
 
         let caught_up = batch.complete_up_to.filter(|_| batch.is_empty());
         self.accounts.update(|account| {
@@ -140,9 +147,12 @@ impl Pipeline {
         let schema = shape.schema.clone();
         let transformed = compute(|| transform(shape, batch.changes));
         let changed = Self::supersede(guard, &mut batch.to, &transformed.last_of_item);
+        let twins = Self::release_twins(guard, &mut batch.to, &letters);
         let fresh = Self::hold(&mut batch.to, &batch.rejected_at, &letters, files, &transformed.last_of_item);
+        self.schedule_retries(&mut batch.to, false);
         let commit = Commit { id, from: &batch.from, to: &batch.to, complete_up_to: batch.complete_up_to };
         self.sink.commit(transformed.changes, commit).await?;
+        twins.iter().for_each(|(item, place)| guard.forget(*item, place));
         guard.follow(&changed, fresh);
         self.follow_columns(&schema, intake)?;
 
@@ -156,7 +166,7 @@ impl Pipeline {
             account.rejected += rejected;
             account.commits += 1;
             account.gaps = batch.to.gaps().len() as u64;
-            account.held = batch.to.held.len();
+            account.hold(&batch.to.held);
             account.last_commit = Some(self.ambient.now());
             account.complete_up_to = account.complete_up_to.max(batch.complete_up_to);
         });

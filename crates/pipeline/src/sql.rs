@@ -35,8 +35,8 @@ pub(crate) use bound::Bound;
 pub use flow::{Flow, Verdict};
 pub use functions::{TokenKey, function_names};
 pub use problem::Problem;
-pub use record::check_plain_key;
-pub use trial::Trial;
+pub use record::{check_plain_key, recorded_sql};
+pub use trial::{Differences, Trial};
 
 /// What a transform is made for.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,10 @@
 //! Dead letters that come back: each once, and never an older state over a newer one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use pipeline::{Action, Counts, ErrorKind, Mode, Selection};
+use pipeline::{Action, Counts, ErrorKind, Mode, Retries, Selection};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::Random;
 use crate::support::memory_sink::Fault;
@@ -110,6 +112,85 @@ async fn a_changelog_has_every_letter_once() {
     assert_eq!(redrive(&world, None).await.unwrap(), Counts::default());
     let expected = [1, 3, LARGE + 2, LARGE + 4].map(|value| format!("a={value}"));
     assert_eq!(world.table.written(), expected);
+}
+
+const RETRIES: Retries = Retries { tries_max: 3, first_pause: Duration::from_secs(60) };
+
+/// Runs for so long, on the paused clock.
+async fn run_for(world: &World, time: Duration) {
+    let world = World { shutdown: CancellationToken::new(), ..world.clone() };
+    let stop = async {
+        tokio::time::sleep(time).await;
+        world.shutdown.cancel();
+    };
+    let (ran, ()) = tokio::join!(world.run(), stop);
+    ran.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_are_tried_again_by_themselves_and_given_up_after_as_many_tries_as_they_have() {
+    let mut world = World::new(vec![Put("a", LARGE + 1), Put("b", 2)]);
+    (world.is_narrow, world.retries) = (true, Some(RETRIES));
+    let mut tries = Vec::new();
+    // Restarts in between change nothing of it.
+    for _ in 0..40 {
+        run_for(&world, Duration::from_secs(15)).await;
+        tries.push(world.table.checkpoint().held.files()[0].tries());
+    }
+    assert!(tries.is_sorted() && tries.starts_with(&[0, 0]) && tries.contains(&1) && tries.contains(&2), "{tries:?}");
+    assert!(world.table.checkpoint().held.files()[0].is_given_up());
+    let account = world.status.accounts().snapshot();
+    assert_eq!((account.held, account.given_up, account.redriven), (1, 1, 0));
+    let commits = world.table.commits().len();
+    run_for(&world, Duration::from_secs(24 * 3600)).await;
+    assert_eq!(world.table.commits().len(), commits, "nothing is tried that was given up");
+
+    // A person still can, and who allows more tries gets them.
+    world.retries = Some(Retries { tries_max: 4, ..RETRIES });
+    world.is_narrow = false;
+    run_for(&world, Duration::from_secs(3600)).await;
+    assert_eq!((held(&world), world.table.rows()), (0, vec![format!("a={}", LARGE + 1), "b=2".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_never_brings_an_older_state_back() {
+    let mut world = World::new(vec![
+        Put("a", LARGE + 1),
+        Put("b", LARGE + 2),
+        Put("b", 3),
+        Put("c", LARGE + 4),
+        Remove("c"),
+        Put("d", LARGE + 5),
+        Put("d", LARGE + 6),
+        Broken,
+    ]);
+    (world.is_narrow, world.retries) = (true, Some(RETRIES));
+    run_for(&world, Duration::from_secs(20)).await;
+    assert_eq!((held(&world), world.table.rows()), (6, vec!["b=3".to_owned()]));
+    world.is_narrow = false;
+    run_for(&world, Duration::from_secs(3600)).await;
+    assert_eq!(world.table.rows(), [format!("a={}", LARGE + 1), "b=3".into(), format!("d={}", LARGE + 6)]);
+    let account = world.status.accounts().snapshot();
+    assert_eq!((account.redriven, account.redrive_skipped, account.held, account.given_up), (2, 3, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_read_again_holds_each_record_once() {
+    let entries =
+        [Put("a", LARGE + 1), Put("b", 2), Put("b", LARGE + 3), Put("c", LARGE + 4), Put("a", LARGE + 5), Remove("c")];
+    for records_a_commit in [1, 2, 100] {
+        let mut world = widened(entries.to_vec(), records_a_commit).await;
+        assert_eq!(held(&world), 4);
+        for _ in 0..2 {
+            world.table.rewind();
+            world.is_narrow = true;
+            world.run().await.unwrap();
+        }
+        world.is_narrow = false;
+        let counts = redrive(&world, None).await.unwrap();
+        assert_eq!((counts.redriven, counts.remaining, held(&world)), (2, 0, 0), "{records_a_commit} a commit");
+        assert_eq!(world.table.rows(), [format!("a={}", LARGE + 5), format!("b={}", LARGE + 3)]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

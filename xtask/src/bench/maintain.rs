@@ -68,9 +68,20 @@ pub fn run_bench() -> Result<()> {
     show("1,000 commits, maintained meanwhile", &read(&stack)?);
     drop(stack);
 
+    let stack = start(&binary, NEVER)?;
+    let inserts = std::env::temp_dir().join("dynaberg-bench-inserts.jsonl");
+    let expected = dataset::write(Dataset::A, 2_000_000, SEED_OF_MORE, &inserts)?;
+    replay(&stack, &inserts, "500000")?;
+    std::fs::remove_file(&inserts)?;
+    let copied = maintain(&stack)?;
+    let nothing = maintain(&stack)?;
+    check(&stack, &expected)?;
+    drop(stack);
+
     println!();
-    tell(&large);
-    tell(&small);
+    for done in [&large, &small, &copied, &nothing] {
+        tell(done);
+    }
     println!(
         "ingest alone: {:.2} CPU-s, {:.1} s; beside maintenance every second: {:.2} CPU-s, {:.1} s",
         alone.cpu.as_secs_f64(),
@@ -86,7 +97,7 @@ fn tell((used, summary): &(Usage, Value)) {
     let compaction = &summary["compaction"];
     let megabytes = compaction["bytes_before"].as_f64().unwrap_or_default() / 1e6;
     println!(
-        "`dynaberg maintain`: {} files → {}, {megabytes:.0} MB of Parquet in {:.2} CPU-s, peak {} MiB",
+        "`dynaberg maintain`: {} files → {}, {megabytes:.1} MB of Parquet in {:.2} CPU-s, peak {} MiB",
         compaction["files_before"],
         compaction["files_after"],
         used.cpu.as_secs_f64(),

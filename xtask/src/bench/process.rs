@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -11,6 +11,12 @@ use anyhow::{Context, Result};
 pub struct Usage {
     pub cpu: Duration,
     pub peak_bytes: u64,
+}
+
+/// Wall time from now on: a benchmark is where it is measured.
+#[allow(clippy::disallowed_methods)]
+pub fn stopwatch() -> Instant {
+    Instant::now()
 }
 
 /// Waits for a child and gives what it used over its life.
@@ -30,14 +36,38 @@ pub fn wait(child: &Child) -> Result<(ExitStatus, Usage)> {
 
 /// What a process that still runs has used.
 pub fn look(pid: u32) -> Result<Usage> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let fields = stat(pid)?;
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
     // Linux counts process times in hundredths of a second, whatever the kernel's own tick.
     Ok(Usage { cpu: Duration::from_millis(ticks * 10), peak_bytes: peak_kib * 1024 })
+}
+
+/// The CPU time of a process that still runs, and of those below it: running ones, and ones that were waited for.
+pub fn family_cpu(pid: u32) -> Result<Duration> {
+    let mut family = vec![pid];
+    let mut ticks = 0;
+    let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|child: u32| Some((stat(child).ok()?[1].parse().ok()?, child)))
+        .collect();
+    while let Some(member) = family.pop() {
+        // One that ended meanwhile is counted with its parent.
+        let Ok(fields) = stat(member) else { continue };
+        for field in &fields[11..15] {
+            ticks += field.parse::<u64>()?;
+        }
+        family.extend(parents.iter().filter(|(parent, _)| *parent == member).map(|(_, child)| child));
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The fields of a process's `stat` after its name: its state is the first.
+fn stat(pid: u32) -> Result<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    Ok(stat.rsplit(") ").next().unwrap_or_default().split(' ').map(str::to_owned).collect())
 }
 
 fn of_timeval(time: libc::timeval) -> Duration {

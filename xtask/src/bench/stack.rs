@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::process::{Usage, look};
+use super::process::{Usage, family_cpu, look};
 use crate::python;
 use crate::workspace::{root, run};
 
@@ -58,7 +59,8 @@ impl Stack {
         self.aws(&["s3api", "create-bucket", "--bucket", "streambucket"])
     }
 
-    fn aws(&self, arguments: &[&str]) -> Result<()> {
+    /// A command of the AWS CLI against these services.
+    pub fn aws(&self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(python::interpreter()?.with_file_name("aws"));
         run(self.environment(command.args(arguments)).stdout(Stdio::null()))
     }
@@ -84,6 +86,11 @@ impl Stack {
     /// What the services have used so far.
     pub fn usage(&self) -> Result<Usage> {
         look(self.server.id())
+    }
+
+    /// What the services and the functions that they run have used so far.
+    pub fn family_cpu(&self) -> Result<Duration> {
+        family_cpu(self.server.id())
     }
 
     /// Bytes of all files below the data folder's warehouse.

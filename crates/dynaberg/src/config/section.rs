@@ -62,6 +62,8 @@ struct Delivery {
 struct DeadLetters {
     errors: Option<Spanned<String>>,
     queue: Option<Spanned<String>>,
+    redrive: Option<Spanned<u32>>,
+    redrive_after: Option<Spanned<String>>,
 }
 
 impl Sections {
@@ -101,6 +103,7 @@ impl Sections {
             let message = "a [[test]] tries SQL; a function is tested where it is written";
             return Err(Misfit::value(case.span.clone(), message, "remove the tests, or sql in place of lambda"));
         }
+        let retries = self.dead_letters.retries()?;
         let partition = self.target.partition.iter().map(|field| parsed(field, parse_partition_field));
         Ok(PipelineFile {
             name,
@@ -117,6 +120,7 @@ impl Sections {
             transform,
             lambda,
             cases,
+            retries,
             dead_letters: self.dead_letters.errors.map(|errors| parsed(&errors, S3Prefix::parse)).transpose()?,
             dead_letter_queue: self.dead_letters.queue.map(|queue| parsed(&queue, parse_queue)).transpose()?,
         })
@@ -163,6 +167,29 @@ impl Source {
     }
 }
 
+impl DeadLetters {
+    fn retries(&self) -> Result<Option<pipeline::Retries>, Misfit> {
+        let Some(tries) = &self.redrive else {
+            return match &self.redrive_after {
+                None => Ok(None),
+                Some(after) => Err(Misfit::value(after.span(), "redrive_after without redrive", "redrive = 5")),
+            };
+        };
+        if self.errors.is_none() {
+            let message = "there is nothing to redrive where no letters are kept";
+            return Err(Misfit::value(tries.span(), message, "errors = \"s3://BUCKET/PREFIX/\" beside it"));
+        }
+        if *tries.get_ref() > REDRIVES_MAX {
+            let message = format!("letters are tried again at most {REDRIVES_MAX} times");
+            return Err(Misfit::value(tries.span(), message, "redrive = 5"));
+        }
+        let first_pause =
+            self.redrive_after.as_ref().map_or(Ok(DEFAULT_REDRIVE_AFTER), |after| parsed(after, parse_duration))?;
+        let retries = pipeline::Retries { tries_max: *tries.get_ref(), first_pause };
+        Ok((retries.tries_max > 0).then_some(retries))
+    }
+}
+
 impl Delivery {
     fn into_delivery(self) -> Result<pipeline::Delivery, Misfit> {
         Ok(pipeline::Delivery {
@@ -174,6 +201,8 @@ impl Delivery {
 }
 
 const DEFAULT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+const REDRIVES_MAX: u32 = 20;
+const DEFAULT_REDRIVE_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
 const DEFAULT_SIZE_BYTES: usize = 64 << 20;
 
 fn spanned(value: &Option<Spanned<String>>) -> Option<(std::ops::Range<usize>, &str)> {

@@ -57,6 +57,12 @@ fn a_wrong_value_is_shown_with_its_place_and_what_to_try() {
 fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
     let with = |line: &str| format!("{MINIMAL}{line}\n");
     check_refused(&with("sort = [\"region\"]"), &["sort is not supported"]);
+    check_refused(&with("[dead_letters]\nredrive = 5"), &["nothing to redrive", "orders.toml:6"]);
+    check_refused(
+        &with("[dead_letters]\nerrors = \"s3://letters/\"\nredrive = 21"),
+        &["at most 20 times", "orders.toml:7"],
+    );
+    check_refused(&with("[dead_letters]\nredrive_after = \"30s\""), &["without redrive", "orders.toml:6"]);
     check_refused(&with("[dead_letters]\nqueue = \"letters\""), &["does not keep them", "orders.toml:6"]);
     check_refused(
         &with("[dead_letters]\nerrors = \"s3://letters/errors/\"\nqueue = \"a b\""),

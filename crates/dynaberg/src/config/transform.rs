@@ -141,6 +141,14 @@ impl TransformSection {
     }
 }
 
+impl Transform {
+    /// The same with another text, which no file has.
+    pub fn with_sql(&self, text: String) -> Self {
+        let sql = SqlText { text, origin: Origin::Inline { span: 0..0, start: None } };
+        Self { sql, ..self.clone() }
+    }
+}
+
 impl SqlText {
     fn inline(sql: Spanned<String>, file: &str) -> Self {
         let span = sql.span();

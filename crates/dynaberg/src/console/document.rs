@@ -36,6 +36,8 @@ pub struct PipelineDocument {
     pub in_flight: u64,
     /// Dead letters that are held, and what became of others since the start.
     pub held: u64,
+    /// Of those that are held: tried again by themselves in vain, and not any more.
+    pub given_up: u64,
     pub redriven: u64,
     pub redrive_skipped: u64,
     pub purged: u64,
@@ -87,6 +89,7 @@ fn describe(pipeline: &Running, now: SystemTime, ready_lag: Duration) -> Pipelin
         rejected: account.rejected,
         in_flight: account.in_flight,
         held: account.held,
+        given_up: account.given_up,
         redriven: account.redriven,
         redrive_skipped: account.redrive_skipped,
         purged: account.purged,

@@ -87,6 +87,7 @@ impl Stack {
         let neighbours = Neighbours {
             objects: Arc::new(objects::WarehouseObjects(warehouse.clone())),
             streams: capture.streams(),
+            kinesis: capture.kinesis(),
             queues: sqs.json(),
         };
         let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };

@@ -8,7 +8,10 @@ use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef as Arro
 use arrow::record_batch::RecordBatch;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::SchemaRef;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::schema::types::SchemaDescriptor;
 
+use crate::data_file::encode::encode_error;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The Arrow schema of a data file: names, order, field ids and nullability are the table's, while strings and bytes
@@ -33,6 +36,11 @@ impl FileLayout {
 
     pub(crate) fn schema(&self) -> &ArrowSchemaRef {
         &self.schema
+    }
+
+    /// What Parquet makes of it.
+    pub(crate) fn parquet_schema(&self) -> Result<SchemaDescriptor> {
+        ArrowSchemaConverter::new().convert(&self.schema).map_err(encode_error)
     }
 
     /// Brings `batch` into this layout. `Refused` where it holds what the table cannot.

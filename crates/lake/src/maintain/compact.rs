@@ -2,11 +2,12 @@
 //!
 //! `table_files` says what the table holds, from the manifests that `listing` reads: by the `facts` alone `plan` decides
 //! what is worth writing again, as `policy` asks. A task is either a `rewrite` of data files or one that merges their
-//! delete files (`merge_deletes`). To rewrite is to `write` the rows that `read` gives, by `sort` in an order that
-//! `sort_keys` and `z_order` know, and to commit the `replacement`: rows that were deleted meanwhile are found by the
+//! delete files (`merge_deletes`). To rewrite is to `write` the rows that `read` gives, or to `copy` them undecoded, by
+//! `sort` in an order that `sort_keys` and `z_order` know, and to commit the `replacement`: rows that were deleted meanwhile are found by the
 //! `row_map` where they are now. A task ends in an `outcome`. In a race the writers of the table go first: what cannot
 //! win it leaves the table as it is.
 
+mod copy;
 mod facts;
 mod listing;
 mod merge_deletes;

@@ -46,6 +46,8 @@ pub struct Expired {
     pub freed: Vec<FreedFile>,
     /// The table that they were freed from; `None` where nothing left.
     table_uuid: Option<Uuid>,
+    /// When the table was last changed before it.
+    before_ms: i64,
 }
 
 /// Expires what `policy` does not keep, in one commit. Nothing is changed where a file cannot be read that tells what is
@@ -77,6 +79,7 @@ pub async fn run(
         let expired = Expired {
             freed: freed_files(&head, &leaving, inventory).await?,
             table_uuid: Some(head.metadata().uuid()),
+            before_ms: head.metadata().last_updated_ms(),
             snapshot_ids: plan.snapshot_ids,
             refs: plan.refs,
         };

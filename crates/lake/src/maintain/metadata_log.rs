@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use futures::TryStreamExt;
 use iceberg::TableIdent;
+use iceberg::spec::{MetadataLog, SnapshotLog, TableMetadata};
 use iceberg::table::Table;
 use object_store::path::Path;
 use tracing::info;
@@ -29,8 +30,7 @@ struct Listed {
 /// `write.metadata.delete-after-commit.enabled`; gives their number. Without it they are left to the sweep.
 pub async fn trim(catalog: &Catalog, table: &TableIdent) -> Result<usize> {
     let table = catalog.load_table(table).await?;
-    let asks = table.metadata().properties().get("write.metadata.delete-after-commit.enabled");
-    if !asks.is_some_and(|asks| asks.eq_ignore_ascii_case("true")) {
+    if !may_be_deleted(&table) {
         return Ok(0);
     }
     refuse_shared_files(&table)?;
@@ -48,6 +48,40 @@ pub async fn trim(catalog: &Catalog, table: &TableIdent) -> Result<usize> {
         info!(table = %table.identifier(), files, "removed old metadata");
     }
     Ok(files)
+}
+
+fn may_be_deleted(table: &Table) -> bool {
+    let asks = table.metadata().properties().get("write.metadata.delete-after-commit.enabled");
+    asks.is_some_and(|asks| asks.eq_ignore_ascii_case("true"))
+}
+
+/// Deletes the metadata files, written until `until_ms`, of which nothing can be read any more: the snapshot that was the
+/// table's head then has left it. After a thousand commits each of them lists a thousand snapshots. The log goes on
+/// naming them until they fall out of it. Like [`trim`] for tables that ask for it; gives their number.
+pub(crate) async fn remove_unreadable(catalog: &Catalog, table: &Table, until_ms: i64) -> Result<usize> {
+    if !may_be_deleted(table) {
+        return Ok(0);
+    }
+    let folder = table.metadata().location();
+    let mut paths = Vec::new();
+    for file in unreadable(table.metadata(), until_ms) {
+        if is_below(file, folder)? {
+            paths.push(Location::parse(file)?.path);
+        }
+    }
+    let files = paths.len();
+    delete(&catalog.store_for(folder)?, paths).await?;
+    Ok(files)
+}
+
+/// The log's files in which the table stands at a snapshot that it no longer has. Its history begins with the oldest head
+/// that it still has, which is in no metadata file that is older.
+fn unreadable(metadata: &TableMetadata, until_ms: i64) -> Vec<&str> {
+    let has_snapshot = |entry: &&SnapshotLog| metadata.snapshot_by_id(entry.snapshot_id).is_some();
+    let history = metadata.history().iter().rev().take_while(has_snapshot);
+    let Some(oldest_ms) = history.map(SnapshotLog::timestamp_ms).min() else { return Vec::new() };
+    let is_unreadable = |entry: &&MetadataLog| entry.timestamp_ms < oldest_ms && entry.timestamp_ms <= until_ms;
+    metadata.metadata_log().iter().filter(is_unreadable).map(|entry| entry.metadata_file.as_str()).collect()
 }
 
 async fn list(catalog: &Catalog, table: &Table, folder: &str) -> Result<Vec<Listed>> {

@@ -19,7 +19,8 @@ use object_store::ObjectStore;
 
 use crate::scan::LakeTable;
 use crate::scan::by_id::ByFieldId;
-use crate::scan::large_file::{CutFile, FOOTER_BYTES_HINT, PinnedReaders, Source};
+use crate::scan::footer::FOOTER_BYTES_HINT;
+use crate::scan::large_file::{CutFile, PinnedReaders, Source};
 use crate::scan::pieces::{self, Piece};
 use crate::scan::prune::Predicate;
 use crate::scan::small_files::{self, SmallFilesExec};

@@ -6,23 +6,20 @@ use arrow::datatypes::SchemaRef;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectStore;
 use parquet::arrow::async_reader::AsyncFileReader;
 
 use crate::scan::by_id::ByFieldId;
 use crate::scan::deletes;
+use crate::scan::footer::{footer, object_meta};
 use crate::scan::pieces::{self, Piece};
 use crate::scan::pins::Pin;
 use crate::scan::row_groups;
 use crate::scan::snapshot_files::PlannedFile;
-
-/// Footer and page index of a usual file fit into this much of its end, so that one request fetches them.
-pub(super) const FOOTER_BYTES_HINT: usize = 64 << 10;
 
 /// A file and the number of pieces to read it in.
 pub(super) struct CutFile {
@@ -61,24 +58,14 @@ pub(super) struct Source {
 
 impl Source {
     pub async fn pieces(&self, cut: CutFile) -> Result<Vec<Piece>> {
-        let meta = ObjectMeta {
-            // Not `PartitionedFile::new`, which would percent-encode the path.
-            location: cut.file.location.path.clone(),
-            last_modified: Default::default(),
-            size: cut.file.size(),
-            e_tag: None,
-            version: None,
-        };
+        let meta = object_meta(&cut.file);
+        // Not `PartitionedFile::new`, which would percent-encode the path.
         let whole = PartitionedFile::new_from_meta(meta.clone());
         if cut.file.deleted.is_none() && cut.pieces == 1 {
             return Ok(vec![Piece { bytes: meta.size, file: whole }]);
         }
 
-        let footer = DFParquetMetadata::new(&self.store, &meta)
-            .with_metadata_size_hint(Some(FOOTER_BYTES_HINT))
-            .with_file_metadata_cache(Some(self.footers.clone()))
-            .fetch_metadata()
-            .await?;
+        let footer = footer(&self.store, &self.footers, &meta).await?;
         let mut pieces = Vec::with_capacity(cut.pieces);
         for rows in pieces::row_ranges(footer.row_groups(), cut.pieces) {
             let plan = deletes::access_plan(cut.file.deleted.as_deref(), footer.row_groups(), rows);

@@ -27,6 +27,7 @@ pub trait Objects: Send + Sync {
 pub struct Neighbours {
     pub objects: Arc<dyn Objects>,
     pub streams: Arc<dyn JsonService>,
+    pub kinesis: Arc<dyn JsonService>,
     pub queues: Arc<dyn JsonService>,
 }
 
@@ -34,6 +35,11 @@ impl Neighbours {
     /// Calls an operation of DynamoDB Streams as Lambda itself.
     pub(crate) async fn streams(&self, region: &Region, operation: &str, body: &Value) -> Result<Bytes, AwsError> {
         self.streams.call(&lambda_itself(region), operation, body.to_string().into()).await
+    }
+
+    /// Calls an operation of Kinesis Data Streams as Lambda itself.
+    pub(crate) async fn kinesis(&self, region: &Region, operation: &str, body: &Value) -> Result<Bytes, AwsError> {
+        self.kinesis.call(&lambda_itself(region), operation, body.to_string().into()).await
     }
 
     /// Calls an operation of SQS as Lambda itself.

@@ -81,7 +81,9 @@ pub(super) async fn delete(call: &Call<'_>) -> Result<Value> {
         Ok(queue.number)
     });
     // Whoever waits for its messages hears that it is gone.
-    call.sqs.arrivals.announce(deleted.await?);
+    let queue = deleted.await?;
+    call.sqs.arrivals.announce(queue);
+    call.sqs.in_flight.forget(queue);
     Ok(done())
 }
 

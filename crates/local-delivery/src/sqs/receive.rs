@@ -14,14 +14,11 @@ use tokio::time::Instant;
 
 use crate::sqs::error::{self, Result};
 use crate::sqs::queue::{Address, Queue};
-use crate::sqs::{Call, done, redrive, visibility};
+use crate::sqs::{Call, Sqs, done, redrive, visibility};
 use delivery::{Delivery, Wishes};
 
 const MESSAGES_MAX: i64 = 10;
 const WAIT_SECONDS_MAX: i64 = 20;
-
-/// Messages of a queue that are received and not deleted yet.
-const IN_FLIGHT_MAX: i64 = 120_000;
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -95,8 +92,8 @@ impl ReceiveMessage {
 }
 
 async fn look(call: &Call<'_>, address: &Address, request: &ReceiveMessage) -> Result<Look> {
-    let (address, request, ambient) = (address.clone(), request.clone(), call.sqs.ambient.clone());
-    let looked = call.sqs.store.run(move |connection| take(connection, &address, &request, &ambient)).await?;
+    let (address, request, sqs) = (address.clone(), request.clone(), call.sqs.clone());
+    let looked = call.sqs.store.run(move |connection| take(connection, &address, &request, &sqs)).await?;
     if let Some(target) = looked.buried_in {
         call.sqs.arrivals.announce(target);
     }
@@ -104,8 +101,8 @@ async fn look(call: &Call<'_>, address: &Address, request: &ReceiveMessage) -> R
 }
 
 /// Takes what can be received now. What was received too often goes to the dead letters instead.
-fn take(connection: &Connection, address: &Address, request: &ReceiveMessage, ambient: &Ambient) -> Result<Look> {
-    let now = ambient.now_ms();
+fn take(connection: &Connection, address: &Address, request: &ReceiveMessage, sqs: &Sqs) -> Result<Look> {
+    let now = sqs.ambient.now_ms();
     let queue = Queue::get(connection, address)?;
     queue.expire_messages(connection, now)?;
     let timeout_s = request.visibility_timeout.unwrap_or(queue.settings.visibility_timeout_s());
@@ -124,11 +121,12 @@ fn take(connection: &Connection, address: &Address, request: &ReceiveMessage, am
             return Ok(look);
         }
     }
-    if is_full(connection, &queue, now)? {
+    let wanted = request.max_number_of_messages.unwrap_or(1) as usize;
+    let wanted = sqs.in_flight.room(connection, &queue, now, wanted)?;
+    if wanted == 0 {
         // A FIFO queue answers with nothing instead.
         return if address.is_fifo() { Ok(look) } else { Err(error::over_limit()) };
     }
-    let wanted = request.max_number_of_messages.unwrap_or(1) as usize;
     let target = redrive::target_of(connection, &queue)?;
     while look.messages.len() < wanted {
         let candidates = candidates::find(connection, &queue, now, wanted - look.messages.len())?;
@@ -141,10 +139,11 @@ fn take(connection: &Connection, address: &Address, request: &ReceiveMessage, am
                     redrive::bury(connection, &queue, candidate.number, target, now)?;
                     look.buried_in = Some(target);
                 }
-                None => look.messages.push(delivery.deliver(connection, candidate.number, &token(ambient))?),
+                None => look.messages.push(delivery.deliver(connection, candidate.number, &token(&sqs.ambient))?),
             }
         }
     }
+    sqs.in_flight.note(&queue, look.messages.len());
     if let Some(attempt) = &request.receive_request_attempt_id {
         attempt::remember(connection, &delivery, attempt, &look.messages)?;
     }
@@ -154,13 +153,6 @@ fn take(connection: &Connection, address: &Address, request: &ReceiveMessage, am
 
 fn token(ambient: &Ambient) -> String {
     format!("{:032x}", ambient.random())
-}
-
-fn is_full(connection: &Connection, queue: &Queue, now: i64) -> Result<bool> {
-    let sql = "SELECT count(*) FROM (SELECT 1 FROM message WHERE queue = ? AND is_received AND visible_at > ? LIMIT ?)";
-    let parameters = [queue.number, now, IN_FLIGHT_MAX];
-    let in_flight: i64 = connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
-    Ok(in_flight == IN_FLIGHT_MAX)
 }
 
 fn next_visible_at(connection: &Connection, queue: &Queue, now: i64) -> Result<Option<i64>> {

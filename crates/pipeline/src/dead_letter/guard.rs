@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::dead_letter::{DeadLetterQueue, Held};
+use crate::dead_letter::{DeadLetterQueue, Held, LetterItem};
 use crate::error::Result;
 
 /// When a letter came, among all letters that a table holds. Per item this is the order of its changes.
@@ -27,7 +27,15 @@ pub(crate) struct Place {
 /// The held letters that are not superseded, by the hash of their item's key in the table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
-    of_item: HashMap<u128, Vec<(Order, Place)>>,
+    of_item: HashMap<u128, Vec<Guarded>>,
+}
+
+#[derive(Clone, Debug)]
+struct Guarded {
+    order: Order,
+    place: Place,
+    /// The hash of its record's position.
+    position: Option<u128>,
 }
 
 impl Guard {
@@ -39,7 +47,7 @@ impl Guard {
             for line in file.lines().filter(|line| !file.is_superseded(*line)) {
                 let Some(item) = items.get(line as usize) else { continue };
                 let order = Order { commit: file.commit(), record: item.record };
-                guard.add(item.key, order, Place { path: path.clone(), line });
+                guard.add(*item, order, Place { path: path.clone(), line });
             }
         }
         Ok(guard)
@@ -49,22 +57,29 @@ impl Guard {
         self.of_item.keys()
     }
 
-    pub fn add(&mut self, item: Option<u128>, order: Order, place: Place) {
-        if let Some(item) = item {
-            self.of_item.entry(item).or_default().push((order, place));
+    pub fn add(&mut self, item: LetterItem, order: Order, place: Place) {
+        if let Some(key) = item.key {
+            self.of_item.entry(key).or_default().push(Guarded { order, place, position: item.position });
         }
+    }
+
+    /// Where the same record is held already.
+    pub fn twin(&self, item: &LetterItem) -> Option<&Place> {
+        let of_item = self.of_item.get(&item.key?)?;
+        let position = item.position?;
+        of_item.iter().find(|letter| letter.position == Some(position)).map(|letter| &letter.place)
     }
 
     /// The letters of an item that came before `order`.
     pub fn earlier(&self, item: u128, order: Order) -> impl Iterator<Item = &Place> {
         let letters = self.of_item.get(&item).into_iter().flatten();
-        letters.filter(move |(of_letter, _)| *of_letter < order).map(|(_, place)| place)
+        letters.filter(move |letter| letter.order < order).map(|letter| &letter.place)
     }
 
     /// Forgets the letters of an item that came before `order`.
     pub fn forget_earlier(&mut self, item: u128, order: Order) {
         if let Some(letters) = self.of_item.get_mut(&item) {
-            letters.retain(|(of_letter, _)| *of_letter >= order);
+            letters.retain(|letter| letter.order >= order);
             if letters.is_empty() {
                 self.of_item.remove(&item);
             }
@@ -73,7 +88,7 @@ impl Guard {
 
     /// Goes on to the state after a commit: what is held of the items that it `changed` is void, and `fresh` letters
     /// are held.
-    pub fn follow(&mut self, changed: &[u128], fresh: Vec<(Option<u128>, Order, Place)>) {
+    pub fn follow(&mut self, changed: &[u128], fresh: Vec<(LetterItem, Order, Place)>) {
         changed.iter().for_each(|item| drop(self.of_item.remove(item)));
         fresh.into_iter().for_each(|(item, order, place)| self.add(item, order, place));
     }
@@ -81,7 +96,7 @@ impl Guard {
     /// Forgets one letter.
     pub fn forget(&mut self, item: u128, place: &Place) {
         if let Some(letters) = self.of_item.get_mut(&item) {
-            letters.retain(|(_, other)| other != place);
+            letters.retain(|letter| letter.place != *place);
             if letters.is_empty() {
                 self.of_item.remove(&item);
             }
@@ -98,10 +113,13 @@ mod tests {
         let mut guard = Guard::default();
         let place = |line| Place { path: "a".into(), line };
         let at = |commit, record| Order { commit, record };
-        guard.add(Some(1), at(0, 5), place(0));
-        guard.add(Some(1), at(1, 2), place(1));
-        guard.add(Some(2), at(1, 3), place(2));
-        guard.add(None, at(1, 4), place(3));
+        let item = |key, position| LetterItem { key, record: 0, position: Some(position) };
+        guard.add(item(Some(1), 70), at(0, 5), place(0));
+        guard.add(item(Some(1), 71), at(1, 2), place(1));
+        guard.add(item(Some(2), 72), at(1, 3), place(2));
+        guard.add(item(None, 73), at(1, 4), place(3));
+        assert_eq!(guard.twin(&item(Some(1), 71)), Some(&place(1)));
+        assert_eq!((guard.twin(&item(Some(2), 71)), guard.twin(&item(None, 73))), (None, None));
         let earlier = |guard: &Guard, order| guard.earlier(1, order).map(|place| place.line).collect::<Vec<_>>();
         assert_eq!(earlier(&guard, at(1, 2)), [0]);
         assert_eq!(earlier(&guard, at(2, 0)), [0, 1]);

@@ -29,6 +29,16 @@ pub struct HeldFile {
     superseded: Lines,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unannounced: bool,
+    /// How often its letters were tried again by themselves.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    tries: u32,
+    /// When that happens next, in milliseconds since the Unix epoch; `None` where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_ms: Option<i64>,
+}
+
+fn is_none_yet(tries: &u32) -> bool {
+    *tries == 0
 }
 
 impl HeldFile {
@@ -59,8 +69,27 @@ impl HeldFile {
         self.superseded.contains(line)
     }
 
+    /// How often its letters were tried again by themselves.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// Whether they are not tried again by themselves any more, after tries in vain.
+    pub fn is_given_up(&self) -> bool {
+        self.tries > 0 && self.due_ms.is_none()
+    }
+
+    pub(crate) fn is_due(&self, now_ms: i64) -> bool {
+        self.due_ms.is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
     pub(crate) fn commit(&self) -> u64 {
         self.commit
+    }
+
+    /// The first of its letters that is held.
+    pub fn first_line(&self) -> Option<u32> {
+        self.lines().next()
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = u32> {
@@ -97,7 +126,38 @@ impl Held {
             released: Lines::default(),
             superseded: Lines::default(),
             unannounced: file.is_to_be_announced,
+            tries: 0,
+            due_ms: None,
         }));
+    }
+
+    /// The letters that were given up after tries in vain.
+    pub fn given_up(&self) -> u64 {
+        self.files.iter().filter(|file| file.is_given_up()).map(|file| u64::from(file.len())).sum()
+    }
+
+    /// When letters are to be tried again for the next time.
+    pub(crate) fn next_due_ms(&self) -> Option<i64> {
+        self.files.iter().filter_map(|file| file.due_ms).min()
+    }
+
+    /// Sets when letters are tried again of which it is not set; counting begins anew where that `is_anew`. `None` is
+    /// never.
+    pub(crate) fn schedule(&mut self, is_anew: bool, due_ms: impl Fn(u32) -> Option<i64>) {
+        for file in &mut self.files {
+            if is_anew {
+                (file.tries, file.due_ms) = (0, None);
+            }
+            file.due_ms = due_ms(file.tries).map(|next_ms| file.due_ms.unwrap_or(next_ms));
+        }
+    }
+
+    /// Counts a try of those that were due and are still held.
+    pub(crate) fn count_tries(&mut self, now_ms: i64, due_ms: impl Fn(u32) -> Option<i64>) {
+        for file in self.files.iter_mut().filter(|file| file.is_due(now_ms)) {
+            file.tries += 1;
+            file.due_ms = due_ms(file.tries);
+        }
     }
 
     /// Notes that the table has a newer state of a letter's item.

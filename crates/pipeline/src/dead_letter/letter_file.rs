@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::change::{Position, RawRecord, SequenceNumber, ShardId};
 use crate::dead_letter::StagedLetter;
@@ -19,6 +20,14 @@ pub struct LetterItem {
     pub key: Option<u128>,
     /// Which record of its batch it was.
     pub record: u64,
+    /// The hash of the record's position; `None` in files of before it was kept.
+    pub position: Option<u128>,
+}
+
+impl LetterItem {
+    pub fn of(key: Option<u128>, record: u64, position: &Position) -> Self {
+        Self { key, record, position: Some(xxh3_128(position.to_string().as_bytes())) }
+    }
 }
 
 /// A letter as it was kept.
@@ -93,7 +102,7 @@ pub(super) fn read_lines(bytes: &Bytes) -> Option<Vec<HeldLetter>> {
     lines.map(read_line).collect()
 }
 
-fn read_line(line: &[u8]) -> Option<HeldLetter> {
+pub(super) fn read_line(line: &[u8]) -> Option<HeldLetter> {
     let line: Line<'_> = serde_json::from_slice(line).ok()?;
     let json = match (line.record, line.record_base64) {
         (Some(record), _) => Bytes::copy_from_slice(record.get().as_bytes()),
@@ -116,26 +125,36 @@ fn without_line_breaks(json: &[u8]) -> Vec<u8> {
     json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect()
 }
 
-/// A letter's item takes this many bytes: the hash, or zeros, and the number of its record.
-const ITEM_BYTES: usize = 24;
+/// A letter's item takes this many bytes: the hash of its key, or zeros, the number of its record, and the hash of its
+/// position.
+const ITEM_BYTES: usize = 40;
+/// Begins the file. Files without it have no positions.
+const MAGIC: &[u8; 8] = b"letters2";
+const OLD_ITEM_BYTES: usize = 24;
 
 pub(super) fn write_items(letters: &[&StagedLetter]) -> Bytes {
-    let mut bytes = Vec::with_capacity(letters.len() * ITEM_BYTES);
+    let mut bytes = Vec::with_capacity(MAGIC.len() + letters.len() * ITEM_BYTES);
+    bytes.extend_from_slice(MAGIC);
     for StagedLetter { item, .. } in letters {
         bytes.extend_from_slice(&item.key.unwrap_or_default().to_le_bytes());
         bytes.extend_from_slice(&item.record.to_le_bytes());
+        bytes.extend_from_slice(&item.position.unwrap_or_default().to_le_bytes());
     }
     bytes.into()
 }
 
 /// Reads what [`write_items`] wrote; `None` where it is something else.
 pub(super) fn read_items(bytes: &[u8]) -> Option<Vec<LetterItem>> {
-    let chunks = bytes.chunks(ITEM_BYTES);
-    let item = |chunk: &[u8]| {
-        let (key, record) = chunk.split_at_checked(16)?;
-        let key = u128::from_le_bytes(key.try_into().ok()?);
-        let record = u64::from_le_bytes(record.try_into().ok()?);
-        Some(LetterItem { key: (key != 0).then_some(key), record })
+    let (items, item_bytes) = match bytes.strip_prefix(MAGIC) {
+        Some(items) => (items, ITEM_BYTES),
+        None => (bytes, OLD_ITEM_BYTES),
     };
-    chunks.map(item).collect()
+    let hash = |bytes: &[u8]| Some(u128::from_le_bytes(bytes.try_into().ok()?)).map(|hash| (hash != 0).then_some(hash));
+    let item = |chunk: &[u8]| {
+        let (key, rest) = chunk.split_at_checked(16)?;
+        let (record, position) = rest.split_at_checked(8)?;
+        let position = if position.is_empty() { None } else { hash(position)? };
+        Some(LetterItem { key: hash(key)?, record: u64::from_le_bytes(record.try_into().ok()?), position })
+    };
+    items.chunks(item_bytes).map(item).collect()
 }

@@ -8,11 +8,12 @@ use ::object_store::{ObjectStore, ObjectStoreExt};
 use ambient::Ambient;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::dead_letter::letter_file::{read_items, read_lines, write_items, write_lines};
+use crate::dead_letter::letter_file::{read_items, read_line, read_lines, write_items, write_lines};
 use crate::dead_letter::queue::LetterQueue;
 use crate::dead_letter::{DeadLetterQueue, HeldLetter, LetterItem, StagedFile, StagedLetter};
 use crate::error::{Error, ErrorKind, Result};
@@ -110,6 +111,31 @@ impl DeadLetterQueue for ObjectStoreDeadLetters {
         self.read_letters(path).await
     }
 
+    async fn letter(&mut self, path: &str, line: u32) -> Result<Option<HeldLetter>> {
+        let object = self.object(path);
+        let failed = |error| store_error(error, "read held letters of", &object);
+        let mut chunks = match self.store.get(&object).await {
+            Ok(found) => found.into_stream(),
+            Err(::object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let (mut lines_left, mut text) = (line, Vec::new());
+        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+            let mut rest = &chunk[..];
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                if lines_left == 0 {
+                    text.extend_from_slice(&rest[..end]);
+                    return read_line(&text).map(Some).ok_or_else(|| unreadable(path));
+                }
+                (lines_left, rest) = (lines_left - 1, &rest[end + 1..]);
+            }
+            if lines_left == 0 {
+                text.extend_from_slice(rest);
+            }
+        }
+        Ok(None)
+    }
+
     async fn remove(&mut self, path: &str) -> Result<()> {
         for path in [path, &items_beside(path)] {
             let path = self.object(path);
@@ -171,13 +197,14 @@ mod tests {
     fn letter(digits: &str, json: &'static str, key: Option<u128>) -> StagedLetter {
         let sequence_number = SequenceNumber::parse(digits).unwrap();
         let position = Position { shard: ShardId::new("shardId-1"), sequence_number, part: 0 };
+        let item = LetterItem::of(key, 3, &position);
         let letter = DeadLetter {
             record: RawRecord { position, json: Bytes::from_static(json.as_bytes()) },
             step: Step::Decode,
             code: "DYN401",
             reason: "not JSON".into(),
         };
-        StagedLetter { letter, item: LetterItem { key, record: 3 } }
+        StagedLetter { letter, item }
     }
 
     #[tokio::test]
@@ -211,6 +238,11 @@ mod tests {
             [staged[0].letter.position(), staged[1].letter.position(), staged[2].letter.position(),]
         );
         assert_eq!(held[2].record.json, staged[2].letter.record.json);
+        for (line, letter) in (0..).zip(&held) {
+            let alone = letters.letter(path, line).await.unwrap().unwrap();
+            assert_eq!((&alone.record, &alone.reason), (&letter.record, &letter.reason));
+        }
+        assert!(letters.letter(path, 3).await.unwrap().is_none());
         assert_eq!(held[0].key().unwrap()["id"]["S"], "a");
         assert_eq!(letters.items(path).await.unwrap(), staged.each_ref().map(|letter| letter.item));
         letters.remove(path).await.unwrap();

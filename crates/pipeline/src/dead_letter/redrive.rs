@@ -57,6 +57,8 @@ pub struct OpenLetter {
 /// Reads selected letters, those of one commit after the other.
 pub(crate) struct Letters {
     selection: Selection,
+    /// Those alone that are to be tried again by then, in milliseconds since the Unix epoch.
+    due_by_ms: Option<i64>,
     held: Held,
     next_file: usize,
     taken: u64,
@@ -66,7 +68,12 @@ pub(crate) struct Letters {
 
 impl Letters {
     pub fn new(selection: Selection, held: Held) -> Self {
-        Self { selection, held, next_file: 0, taken: 0, gone: Vec::new() }
+        Self { selection, due_by_ms: None, held, next_file: 0, taken: 0, gone: Vec::new() }
+    }
+
+    /// All that are to be tried again at `now_ms`.
+    pub fn due(held: Held, now_ms: i64) -> Self {
+        Self { due_by_ms: Some(now_ms), ..Self::new(Selection::default(), held) }
     }
 
     /// The next letters in the order in which they were rejected; none at the end.
@@ -81,7 +88,8 @@ impl Letters {
             let files = &self.held.files()[self.next_file..];
             for file in files.iter().take_while(|file| file.commit() == first.commit()) {
                 self.next_file += 1;
-                if self.selection.code.as_ref().is_some_and(|code| code != file.code()) {
+                let is_of_other_code = self.selection.code.as_ref().is_some_and(|code| code != file.code());
+                if is_of_other_code || self.due_by_ms.is_some_and(|now_ms| !file.is_due(now_ms)) {
                     continue;
                 }
                 let (read, items) = (letters.read(&file.path).await?, letters.items(&file.path).await?);
@@ -148,22 +156,28 @@ struct Refused {
 
 impl Settling {
     /// Decodes and transforms letters as records that come for the first time. A letter that is rejected again is void
-    /// once a later one of its item is taken up.
+    /// once a later one of its item is taken up, and so is one whose record is held again later. `handed` has the
+    /// records of the chunk.
     pub fn settle(&mut self, mode: Mode, intake: &mut Intake, chunk: Vec<OpenLetter>, handed: &Handed<'_>) -> Settled {
         let mut superseded = Vec::new();
         let mut candidates = Vec::with_capacity(chunk.len());
-        for letter in chunk {
+        let is_last = last_of_each_record(&chunk);
+        let mut is_candidate = vec![false; chunk.len()];
+        for (place, letter) in chunk.into_iter().enumerate() {
             match (mode, letter.is_superseded, letter.item) {
                 (Mode::Mirror, true, _) => superseded.push(letter.place),
+                _ if !is_last[place] => superseded.push(letter.place),
                 (Mode::Mirror, false, None) => {
                     let reason = "the record does not tell its item: it may be older than the table".to_owned();
                     self.refuse(&letter, letter.letter.code.clone(), reason);
                 }
-                _ => candidates.push(letter),
+                _ => {
+                    is_candidate[place] = true;
+                    candidates.push(letter);
+                }
             }
         }
-        let records: Vec<RawRecord> = candidates.iter().map(|letter| letter.letter.record.clone()).collect();
-        let decoded = handed.decode_those(&records, intake);
+        let decoded = handed.decode_those(&is_candidate, intake);
         let rejected: HashMap<&Position, &DeadLetter> =
             decoded.rejected.iter().map(|letter| (letter.position(), letter)).collect();
         let mut applied = Vec::with_capacity(candidates.len());
@@ -212,6 +226,13 @@ impl Settling {
         }
         void
     }
+}
+
+/// For each letter, whether no later one holds the same record: a stream that is read again rejects it again.
+fn last_of_each_record(letters: &[OpenLetter]) -> Vec<bool> {
+    let position = |letter: &'_ OpenLetter| letter.letter.record.position.clone();
+    let last: HashMap<Position, usize> = letters.iter().map(position).zip(0..).collect();
+    letters.iter().zip(0..).map(|(letter, place)| last[&letter.letter.record.position] == place).collect()
 }
 
 /// The records that letters hold.

@@ -59,24 +59,23 @@ impl<'a> Handed<'a> {
         if matches!(self.records, Cow::Borrowed(_)) && self.rejected.is_empty() {
             return intake.take(&self.records);
         }
-        self.decode_those(self.originals, intake)
+        self.decode_those(&vec![true; self.originals.len()], intake)
     }
 
-    /// Decodes some of them.
-    pub(crate) fn decode_those(&self, wanted: &[RawRecord], intake: &mut Intake) -> Decoded {
-        let wanted: HashSet<&Position> = wanted.iter().map(|record| &record.position).collect();
-        let is_taken =
-            |record: &&RawRecord| wanted.contains(&record.position) && !self.rejected.contains_key(&record.position);
-        let taken: Vec<RawRecord> = self.records.iter().filter(is_taken).cloned().collect();
-        let mut decoded = intake.take(&taken);
+    /// Decodes those that are wanted. None of them may be there twice.
+    pub(crate) fn decode_those(&self, is_wanted: &[bool], intake: &mut Intake) -> Decoded {
+        let places: Vec<usize> = (0..is_wanted.len()).filter(|&place| is_wanted[place]).collect();
         let originals: HashMap<&Position, &RawRecord> =
-            self.originals.iter().map(|record| (&record.position, record)).collect();
+            places.iter().map(|&place| (&self.originals[place].position, &self.originals[place])).collect();
+        let taken = places.iter().map(|&place| &self.records[place]);
+        let taken = taken.filter(|record| !self.rejected.contains_key(&record.position));
+        let mut decoded = intake.take(&taken.cloned().collect::<Vec<_>>());
         for letter in &mut decoded.rejected {
             if let Some(original) = originals.get(&letter.record.position) {
                 letter.record.json = Bytes::copy_from_slice(&original.json);
             }
         }
-        let rejected = self.rejected.values().filter(|letter| wanted.contains(letter.position()));
+        let rejected = self.rejected.values().filter(|letter| originals.contains_key(letter.position()));
         decoded.rejected.extend(rejected.cloned());
         if !self.held_back.is_empty() {
             let changes = &mut decoded.changes;

@@ -34,7 +34,8 @@ impl Pipeline {
             Mode::Changelog => vec![None; batch.rejected.len()],
         };
         let letters = batch.rejected.iter().zip(&batch.rejected_at).zip(keys).map(|((letter, place), key)| {
-            StagedLetter { letter: letter.clone(), item: LetterItem { key, record: place.record } }
+            let item = LetterItem::of(key, place.record, letter.position());
+            StagedLetter { letter: letter.clone(), item }
         });
         let letters: Vec<_> = letters.collect();
         let files = self.dead_letters.stage(commit_id, &letters).await?;
@@ -49,7 +50,7 @@ impl Pipeline {
         letters: &[StagedLetter],
         files: Vec<StagedFile>,
         last_of_item: &LastOfItem,
-    ) -> Vec<(Option<u128>, Order, Place)> {
+    ) -> Vec<(LetterItem, Order, Place)> {
         let commit = to.held.next_commit();
         let mut fresh = Vec::with_capacity(letters.len());
         let mut superseded = Vec::new();
@@ -62,13 +63,21 @@ impl Pipeline {
                 let last = staged.item.key.and_then(|key| last_of_item.get(&key));
                 match last.is_some_and(|last| *last >= place_in_batch.next_change) {
                     true => superseded.push(place),
-                    false => fresh.push((staged.item.key, order, place)),
+                    false => fresh.push((staged.item, order, place)),
                 }
             }
         }
         to.held.hold(files);
         superseded.iter().for_each(|place| to.held.supersede(place));
         fresh
+    }
+
+    /// Lets letters go in `to` whose records were read and rejected again. Gives them with their items.
+    pub(super) fn release_twins(guard: &Guard, to: &mut Checkpoint, letters: &[StagedLetter]) -> Vec<(u128, Place)> {
+        let twin = |staged: &StagedLetter| Some((staged.item.key?, guard.twin(&staged.item)?.clone()));
+        let twins: Vec<(u128, Place)> = letters.iter().filter_map(twin).collect();
+        to.held.release(twins.iter().map(|(_, place)| place));
+        twins
     }
 
     /// Marks the letters in `to` that changes of this batch made void.
@@ -128,7 +137,7 @@ impl Pipeline {
         Ok(batch)
     }
 
-    async fn redrive(
+    pub(super) async fn redrive(
         &mut self,
         chunk: Vec<OpenLetter>,
         batch: Batch,
@@ -219,7 +228,7 @@ impl Pipeline {
         self.follow_columns(&schema, intake)?;
         self.accounts.update(|account| {
             account.commits += 1;
-            account.held = to.held.len();
+            account.hold(&to.held);
         });
         Ok(Batch::after(to))
     }

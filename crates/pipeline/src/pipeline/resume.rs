@@ -32,7 +32,7 @@ impl Pipeline {
         info!(incarnation = self.source.incarnation(), "reading");
         self.accounts.update(|account| {
             account.gaps = checkpoint.gaps().len() as u64;
-            account.held = checkpoint.held.len();
+            account.hold(&checkpoint.held);
         });
         Ok((checkpoint, to))
     }

@@ -3,6 +3,8 @@
 mod from_millis;
 mod json_get;
 mod mask;
+mod regexp;
+mod round;
 mod sha256;
 mod text;
 mod token;
@@ -19,11 +21,13 @@ pub use crate::sql::functions::token::TokenKey;
 pub(crate) const TOKEN: &str = "token";
 pub(crate) const MASK: &str = "mask";
 pub(crate) const FROM_MILLIS: &str = "from_millis";
+pub(crate) const ROUND: &str = "round";
 
 /// What depends on the session or on DataFusion's own notions of types.
 const WITHHELD: [&str; 6] = ["arrow_cast", "arrow_try_cast", "arrow_metadata", "arrow_typeof", "version", "get_field"];
 /// Ours that take any type of value, as its text.
-const TEXT_FUNCTIONS: [&str; 4] = [TOKEN, MASK, "sha256", "json_get"];
+const TEXT_FUNCTIONS: [&str; 7] =
+    [TOKEN, MASK, "sha256", "json_get", "regexp_like", "regexp_extract", "regexp_replace"];
 /// How alike a name must be to be suggested, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.5;
 
@@ -73,11 +77,13 @@ pub(crate) fn all(key: Option<&TokenKey>) -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(from_millis::FromMillis::new()),
         ScalarUDF::from(json_get::JsonGet::new()),
         ScalarUDF::from(mask::Mask::new()),
+        ScalarUDF::from(round::Round::new()),
         ScalarUDF::from(sha256::Sha256Hex::new()),
         ScalarUDF::from(token::Token::new(key.cloned())),
     ];
+    let regexps = regexp::Regexp::all().map(|function| Arc::new(ScalarUDF::from(function)));
     let theirs = SessionStateDefaults::default_scalar_functions();
-    theirs.into_iter().filter(|function| is_immutable(function)).chain(ours.map(Arc::new)).collect()
+    theirs.into_iter().filter(|function| is_immutable(function)).chain(ours.map(Arc::new)).chain(regexps).collect()
 }
 
 fn is_immutable(function: &ScalarUDF) -> bool {
@@ -99,7 +105,7 @@ static NAMES: LazyLock<HashMap<&'static str, Availability>> = LazyLock::new(|| {
     for volatile in ["random", "rand", "uuid", "now", "current_timestamp", "current_date", "current_time"] {
         names.insert(volatile, Availability::Volatile);
     }
-    for ours in [FROM_MILLIS].into_iter().chain(TEXT_FUNCTIONS) {
+    for ours in [FROM_MILLIS, ROUND].into_iter().chain(TEXT_FUNCTIONS) {
         names.insert(ours, Availability::Allowed);
     }
     for withheld in WITHHELD {

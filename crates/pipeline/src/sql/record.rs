@@ -43,6 +43,12 @@ impl Record {
     }
 }
 
+/// The SQL of a transform that a table has on record, by the id that checkpoints name it by.
+pub fn recorded_sql(properties: &HashMap<String, String>, id: &str) -> Option<String> {
+    let record: Record = serde_json::from_str(properties.get(&format!("{PROPERTY}{id}"))?).ok()?;
+    Some(record.sql)
+}
+
 /// Checks that rows of the table are found by `key`. By another key the rows that are there would never be found again:
 /// each changed item would have two.
 pub(crate) fn check_key(properties: &HashMap<String, String>, key: &[KeyPart]) -> Result<()> {

@@ -73,6 +73,15 @@ fn what_has_no_meaning_is_refused_before_it_runs() {
     check_refused("SELECT id, at FROM changes WHERE amount", {
         "DYN105 the filter is decimal(38,2), not true or false. Try: WHERE status IS DISTINCT FROM 'TEST'"
     });
+    for sql in [
+        "SELECT id, at, round(status, 2) AS x FROM changes",
+        "SELECT id, at, round(amount, count) AS x FROM changes",
+        "SELECT id, at, regexp_like(status, '(') AS x FROM changes",
+        "SELECT id, at, regexp_extract(status, 'a', 1) AS x FROM changes",
+        "SELECT id, at, regexp_replace(status, email, '') AS x FROM changes",
+    ] {
+        assert_eq!(compile(sql).unwrap_err().code, "DYN105", "{sql}");
+    }
     for sql in ["SELECT id, at, lower(tags) AS x FROM changes", "SELECT id, at, NULL AS x FROM changes"] {
         assert_eq!(compile(sql).unwrap_err().code, "DYN105", "{sql}");
     }

@@ -26,6 +26,45 @@ pub enum Trial {
     },
 }
 
+/// What another transform makes of the same items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    pub items: u64,
+    /// Rows that are new, or have another value.
+    pub changed: u64,
+    /// Items that had a row or none, and would be rejected.
+    pub rejected: u64,
+    /// Items that had a row, and would be filtered.
+    pub filtered: u64,
+}
+
+impl Differences {
+    pub fn between(before: &[Trial], after: &[Trial]) -> Self {
+        let mut differences = Self { items: after.len() as u64, ..Self::default() };
+        for (before, after) in before.iter().zip(after) {
+            match (before, after) {
+                (before, after) if before == after => {}
+                (Trial::Rejected { .. }, Trial::Rejected { .. }) => {}
+                (_, Trial::Rejected { .. }) => differences.rejected += 1,
+                (Trial::Row(_), Trial::Filtered) => differences.filtered += 1,
+                (_, Trial::Filtered) => {}
+                (Trial::Row(before), Trial::Row(after)) if has_same_values(before, after) => {}
+                (_, Trial::Row(_)) => differences.changed += 1,
+            }
+        }
+        differences
+    }
+}
+
+/// A column that is not there is as one that is null.
+fn has_same_values(before: &[(String, Option<String>)], after: &[(String, Option<String>)]) -> bool {
+    let value = |row: &[(String, Option<String>)], name: &str| {
+        row.iter().find(|(other, _)| other == name).and_then(|(_, value)| value.clone())
+    };
+    let names = before.iter().chain(after).map(|(name, _)| name);
+    names.into_iter().all(|name| value(before, name) == value(after, name))
+}
+
 impl SqlTransform {
     /// Takes each of `items`, which are DynamoDB JSON, as the image of a change.
     pub fn try_items(self: &Arc<Self>, items: &[JsonValue]) -> Result<Vec<Trial>> {
@@ -76,5 +115,31 @@ impl SqlTransform {
         let sequence_number = SequenceNumber::parse(&number.to_string()).expect("it is a number");
         let position = Position { shard: ShardId::new("trial"), sequence_number, part: 0 };
         RawRecord { position, json: Bytes::from(record) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_of_items_is_compared_row_by_row() {
+        let row = |values: &[(&str, Option<&str>)]| {
+            Trial::Row(values.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect())
+        };
+        let rejected = |code| Trial::Rejected { code, reason: String::new() };
+        let pairs = [
+            (row(&[("a", Some("1"))]), row(&[("a", Some("1")), ("b", None)])),
+            (row(&[("a", Some("1"))]), row(&[("a", Some("2"))])),
+            (row(&[("a", Some("1")), ("b", Some("x"))]), row(&[("a", Some("1"))])),
+            (rejected("DYN412"), row(&[("a", Some("1"))])),
+            (rejected("DYN412"), rejected("DYN413")),
+            (Trial::Filtered, rejected("DYN412")),
+            (row(&[]), Trial::Filtered),
+            (Trial::Filtered, Trial::Filtered),
+        ];
+        let (before, after): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let expected = Differences { items: 8, changed: 3, rejected: 1, filtered: 1 };
+        assert_eq!(Differences::between(&before, &after), expected);
     }
 }

@@ -87,6 +87,11 @@ impl MemoryTable {
         self.with(|state| state.checkpoint.clone())
     }
 
+    /// Goes back to the beginning of the stream.
+    pub fn rewind(&self) {
+        self.with(|state| state.checkpoint = state.checkpoint.rewind(0));
+    }
+
     pub fn commits(&self) -> Vec<Instant> {
         self.with(|state| state.commits.clone())
     }

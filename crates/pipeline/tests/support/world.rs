@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
-use pipeline::{Delivery, Desk, Mode, Patience, Pipeline, Result, Status, supervise};
+use pipeline::{Delivery, Desk, Mode, Patience, Pipeline, Result, Retries, Status, supervise};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_sink::MemoryTable;
@@ -21,6 +21,7 @@ pub struct World {
     pub delivery: Delivery,
     pub status: Arc<Status>,
     pub desk: Arc<Desk>,
+    pub retries: Option<Retries>,
     pub ambient: Ambient,
     pub shutdown: CancellationToken,
 }
@@ -36,6 +37,7 @@ impl World {
             delivery: Delivery { interval: Duration::from_secs(10), size_bytes: usize::MAX, records_max: usize::MAX },
             status: Arc::default(),
             desk: Arc::default(),
+            retries: None,
             ambient,
             shutdown: CancellationToken::new(),
         }
@@ -51,6 +53,7 @@ impl World {
             sink: Box::new(sink),
             dead_letters: Box::new(self.table.dead_letters()),
             desk: self.desk.clone(),
+            retries: self.retries,
             delivery: self.delivery.clone(),
             accounts: self.status.accounts().clone(),
             ambient: self.ambient.clone(),

@@ -22,6 +22,10 @@ struct Group {
     held: u64,
     /// How many of them are older than what the table has of their item.
     superseded: u64,
+    /// How often they were tried again by themselves, at the most.
+    tries: u32,
+    /// How many of them were given up after tries in vain.
+    given_up: u64,
     /// When the first and the last of them were rejected.
     first: String,
     last: String,
@@ -52,22 +56,21 @@ pub async fn run(arguments: DlqListArgs) -> Outcome {
 
 async fn group(pipeline: &str, code: String, files: &[HeldFile], letters: &mut HeldLetters) -> Outcome<Group> {
     let (Some(first), Some(last)) = (files.first(), files.last()) else { unreachable!("a group has a file") };
-    let of_first = still_held(first, letters.read(&first.path).await?);
-    let of_last = still_held(last, letters.read(&last.path).await?);
-    let time = |letter: Option<&HeldLetter>| letter.map(|letter| letter.rejected_at.to_string()).unwrap_or_default();
+    // Those of one file were rejected at one time.
+    let (example, of_last) = (letters.first_of(first).await?, letters.first_of(last).await?);
+    let time =
+        |letter: &Option<HeldLetter>| letter.as_ref().map(|letter| letter.rejected_at.to_string()).unwrap_or_default();
     Ok(Group {
         pipeline: pipeline.to_owned(),
         code,
         held: files.iter().map(|file| u64::from(file.len())).sum(),
         superseded: files.iter().map(|file| u64::from(file.superseded())).sum(),
-        first: time(of_first.first()),
-        last: time(of_last.last()),
-        example: of_first.first().map(|letter| letter.reason.clone()).unwrap_or_default(),
+        tries: files.iter().map(HeldFile::tries).max().unwrap_or_default(),
+        given_up: files.iter().filter(|file| file.is_given_up()).map(|file| u64::from(file.len())).sum(),
+        first: time(&example),
+        last: time(&of_last),
+        example: example.map(|letter| letter.reason).unwrap_or_default(),
     })
-}
-
-fn still_held(file: &HeldFile, letters: Vec<HeldLetter>) -> Vec<HeldLetter> {
-    (0..).zip(letters).filter(|(line, _)| file.is_held(*line)).map(|(_, letter)| letter).collect()
 }
 
 fn show(groups: &[Group]) -> Outcome {
@@ -75,12 +78,18 @@ fn show(groups: &[Group]) -> Outcome {
         return output::line("no letters are held");
     }
     for group in groups {
-        let Group { pipeline, code, held, first, last, example, superseded } = group;
+        let Group { pipeline, code, held, first, last, example, superseded, tries, given_up } = group;
         let superseded = match superseded {
             0 => String::new(),
             count => format!(" · {count} older than the table"),
         };
-        output::line(format_args!("{pipeline}  {code}  {held} held{superseded}  {first} – {last}   {example}"))?;
+        let tried = match (tries, given_up) {
+            (0, _) => String::new(),
+            (1, 0) => " · tried again once".to_owned(),
+            (tries, 0) => format!(" · tried again {tries} times"),
+            (tries, given_up) => format!(" · tried again {tries} times, {given_up} given up"),
+        };
+        output::line(format_args!("{pipeline}  {code}  {held} held{superseded}{tried}  {first} – {last}   {example}"))?;
     }
     output::line(
         "  Try: dynaberg dlq show PIPELINE.toml, or dynaberg dlq try PIPELINE.toml once its transform is corrected",

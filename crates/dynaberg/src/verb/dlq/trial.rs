@@ -23,6 +23,17 @@ struct Forecast {
     /// Letters that would stay.
     would_remain: u64,
     reasons: Vec<Reason>,
+    /// Of the source's items, sampled; where the transform of the file and the one in force are both SQL.
+    live: Option<Live>,
+}
+
+/// What the transform would make of items as they are now, beside the one in force.
+#[derive(Serialize)]
+struct Live {
+    items: u64,
+    would_change: u64,
+    would_reject: u64,
+    would_filter: u64,
 }
 
 #[derive(Serialize)]
@@ -37,7 +48,7 @@ pub async fn run(arguments: DlqTryArgs) -> Outcome {
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let file = PipelineFile::read(&arguments.pipeline)?;
     let mut letters = HeldLetters::open(file, catalog.as_ref(), &aws).await?;
-    let preview = letters.preview(arguments.selection.selection()?, &aws).await?;
+    let (preview, differences) = letters.preview(arguments.selection.selection()?, &aws).await?;
     let reasons = preview.reasons.into_iter().map(|(code, reason, letters)| Reason { code, reason, letters });
     let forecast = Forecast {
         would_fix: preview.counts.redriven,
@@ -46,6 +57,12 @@ pub async fn run(arguments: DlqTryArgs) -> Outcome {
         would_skip: preview.counts.skipped,
         would_remain: preview.counts.remaining,
         reasons: reasons.collect(),
+        live: differences.map(|differences| Live {
+            items: differences.items,
+            would_change: differences.changed,
+            would_reject: differences.rejected,
+            would_filter: differences.filtered,
+        }),
     };
     match output::format_or_default(arguments.output) {
         Format::Json => output::json(&forecast),
@@ -54,7 +71,7 @@ pub async fn run(arguments: DlqTryArgs) -> Outcome {
 }
 
 fn show(forecast: &Forecast) -> Outcome {
-    let Forecast { would_fix, upserts, deletes, would_skip, would_remain, reasons } = forecast;
+    let Forecast { would_fix, upserts, deletes, would_skip, would_remain, reasons, live } = forecast;
     let all = would_fix + would_skip + would_remain;
     output::line(format_args!(
         "would fix {would_fix} of {all} ({upserts} rows, {deletes} deletes) · skip {would_skip} that are older than \
@@ -62,6 +79,11 @@ fn show(forecast: &Forecast) -> Outcome {
     ))?;
     for Reason { code, reason, letters } in reasons {
         output::line(format_args!("  {letters} stay  {code}  {reason}"))?;
+    }
+    if let Some(Live { items, would_change, would_reject, would_filter }) = live {
+        output::line(format_args!(
+            "of {items} live items: changes {would_change} rows · rejects {would_reject} · filters {would_filter}"
+        ))?;
     }
     Ok(())
 }

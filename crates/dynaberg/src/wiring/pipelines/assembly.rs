@@ -181,6 +181,7 @@ impl Assembly {
             sink: Box::new(TableSink::open(lake, target_of(&self.file).table, options).await?),
             dead_letters,
             desk: self.desk.clone(),
+            retries: self.file.retries,
             delivery: self.file.delivery.clone(),
             accounts: self.accounts.clone(),
             ambient: self.aws.ambient(),

@@ -1,14 +1,19 @@
 //! The work of a rewrite: rows read, put in order and written, and where each of them went.
 
+use std::sync::Arc;
+
 use datafusion::catalog::TableProvider;
-use futures::StreamExt;
+use datafusion::execution::session_state::SessionState;
+use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::ManifestEntryRef;
 
 use crate::data_file::WrittenFile;
-use crate::data_file::streamed::{Destination, write_streamed};
+use crate::data_file::streamed::{Destination, Part, write_streamed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::maintain::compact::copy::Copying;
 use crate::maintain::compact::listing::{ListedFile, Listing};
 use crate::maintain::compact::plan::file_count;
+use crate::maintain::compact::read::unreadable;
 use crate::maintain::compact::row_map::RowMap;
 use crate::maintain::compact::sort::{ranks, sorted};
 use crate::maintain::compact::sort_keys::SortKeys;
@@ -54,44 +59,22 @@ impl Job<'_> {
         let byte_count = byte_count.sum::<f64>() as u64;
         files.retain(|file| file.live_rows() > 0);
 
-        let keys = match self.order {
-            RowOrder::AsWritten => None,
-            RowOrder::Sorted => Some(SortKeys::of_table(lake)?),
-            RowOrder::ZOrdered => Some(SortKeys::on_curve(lake, &files)?),
-        };
         let session = read::session(SORT_BYTES_MAX, batch_rows(row_count, byte_count))?;
-        let rows = read::rows(lake, &session, files);
-        let progress = progress.clone();
-        let rows = rows.inspect(move |batch| {
-            if let Ok(batch) = batch {
-                progress.add(batch.num_rows(), batch.get_array_memory_size());
-            }
-        });
-        let mut order = None;
         let destination = self.destination(row_count, byte_count);
-        let schema = TableProvider::schema(lake);
-        match self.order {
+        let order = match self.order {
             RowOrder::AsWritten => {
-                write_streamed(lake, destination, schema, rows.map(|batch| batch.map_err(unreadable)), outputs).await?;
+                self.write_as_they_are(&session, files, destination, progress, outputs).await?;
+                None
             }
-            RowOrder::Sorted | RowOrder::ZOrdered => {
-                let mut places = vec![0; row_count as usize];
-                let mut next = 0;
-                let column_count = schema.fields().len();
-                let rows = sorted(&schema, &session, keys.expect("an order has keys"), rows.boxed())?;
-                let rows = rows.map(|batch| {
-                    let batch = batch.map_err(unreadable)?;
-                    for rank in ranks(&batch).values() {
-                        places[*rank as usize] = next;
-                        next += 1;
-                    }
-                    let columns: Vec<usize> = (0..column_count).collect();
-                    batch.project(&columns).map_err(|error| unreadable(error.into()))
-                });
-                write_streamed(lake, destination, schema, rows, outputs).await?;
-                order = Some(places);
+            RowOrder::Sorted => {
+                let keys = SortKeys::of_table(lake)?;
+                Some(self.write_sorted(&session, keys, files, destination, progress, outputs).await?)
             }
-        }
+            RowOrder::ZOrdered => {
+                let keys = SortKeys::on_curve(lake, &files)?;
+                Some(self.write_sorted(&session, keys, files, destination, progress, outputs).await?)
+            }
+        };
 
         let written: u64 = outputs.iter().map(|file| file.data_file.record_count()).sum();
         if written != row_count {
@@ -104,6 +87,51 @@ impl Job<'_> {
             .zip(deleted)
             .map(|(file, deleted)| (file.path().to_owned(), file.entry.record_count(), deleted));
         Ok(RowMap::new(inputs, order, outputs.iter().map(|file| file.data_file.record_count())))
+    }
+
+    async fn write_as_they_are(
+        &self,
+        session: &Arc<SessionState>,
+        files: Vec<PlannedFile>,
+        destination: Destination,
+        progress: &Progress,
+        outputs: &mut Vec<WrittenFile>,
+    ) -> Result<()> {
+        let lake = &self.base.lake;
+        let schema = TableProvider::schema(lake);
+        let copying = Copying::new(lake, &schema, self.target_file_bytes)?;
+        let parts = read::parts(lake, session, copying, files, progress);
+        write_streamed(lake, destination, schema, parts, outputs).await
+    }
+
+    /// Gives the rank in the output of each rank of the input.
+    async fn write_sorted(
+        &self,
+        session: &Arc<SessionState>,
+        keys: SortKeys,
+        files: Vec<PlannedFile>,
+        destination: Destination,
+        progress: &Progress,
+        outputs: &mut Vec<WrittenFile>,
+    ) -> Result<Vec<u32>> {
+        let lake = &self.base.lake;
+        let schema = TableProvider::schema(lake);
+        let mut places = vec![0; files.iter().map(PlannedFile::live_rows).sum::<u64>() as usize];
+        let mut next = 0;
+        let progress = progress.clone();
+        let rows = read::rows(lake, session, files);
+        let rows = rows.inspect_ok(move |batch| progress.add(batch.num_rows(), batch.get_array_memory_size()));
+        let columns: Vec<usize> = (0..schema.fields().len()).collect();
+        let parts = sorted(&schema, session, keys, rows.boxed())?.map(|batch| {
+            let batch = batch.map_err(unreadable)?;
+            for rank in ranks(&batch).values() {
+                places[*rank as usize] = next;
+                next += 1;
+            }
+            batch.project(&columns).map(Part::Rows).map_err(|error| unreadable(error.into()))
+        });
+        write_streamed(lake, destination, schema.clone(), parts, outputs).await?;
+        Ok(places)
     }
 
     fn destination(&self, row_count: u64, byte_count: u64) -> Destination {
@@ -127,8 +155,4 @@ impl Job<'_> {
 fn batch_rows(row_count: u64, byte_count: u64) -> usize {
     let row_bytes = (byte_count * EXPANSION / row_count.max(1)).max(1);
     (BATCH_BYTES / row_bytes).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end()) as usize
-}
-
-fn unreadable(error: datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Transient, "read the rows to compact").with_source(error)
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::maintain::expire::{Expired, FreedFile};
 use crate::maintain::file_key::{FileKey, is_below};
 use crate::maintain::inventory::Inventory;
+use crate::maintain::metadata_log;
 use crate::maintain::reachable::{needed, refuse_shared_files};
 use crate::maintain::removal::delete;
 use crate::scan::{Location, ScanCache};
@@ -21,7 +22,8 @@ pub struct Removed {
     pub kept: Vec<FreedFile>,
 }
 
-/// Deletes the freed files, unless the table as it is now names them or a reader holds on to them. To be called a grace
+/// Deletes the freed files, unless the table as it is now names them or a reader holds on to them, and the metadata files
+/// of the time when the table stood at an expired snapshot. To be called a grace
 /// time after the expiry, longer than a query takes: readers of other processes are not known here. After an error it
 /// may be called again; files that are gone already are no error.
 pub async fn remove(
@@ -62,6 +64,7 @@ pub async fn remove(
     for paths in kinds {
         delete(&store, paths).await?;
     }
+    removed.files += metadata_log::remove_unreadable(catalog, &now, expired.before_ms).await?;
     info!(table = %table, files = removed.files, bytes = removed.bytes, kept = removed.kept.len(), "removed files");
     Ok(removed)
 }

@@ -80,7 +80,7 @@ impl MappingChange {
     pub(super) fn apply(self, source: SourceKind, settings: &mut MappingSettings) -> Result<(), AwsError> {
         self.refuse_foreign(source)?;
         let batch_size_max = match source {
-            SourceKind::DynamoDbStream | SourceKind::Queue { is_fifo: false } => 10_000,
+            SourceKind::DynamoDbStream | SourceKind::KinesisStream | SourceKind::Queue { is_fifo: false } => 10_000,
             SourceKind::Queue { is_fifo: true } => 10,
         };
         set(&mut settings.batch_size, self.batch_size, 1, batch_size_max, "batchSize")?;
@@ -95,12 +95,14 @@ impl MappingChange {
         }
         settings.is_enabled = self.enabled.unwrap_or(settings.is_enabled);
         settings.bisects = self.bisect_batch_on_function_error.unwrap_or(settings.bisects);
-        if let Some(seconds) = self.tumbling_window_in_seconds.filter(|seconds| *seconds != 0) {
-            let what = format!("A tumbling window (of {seconds} seconds)");
-            return Err(error::not_served(&what, "TumblingWindowInSeconds 0"));
+        let window = self.tumbling_window_in_seconds;
+        set(&mut settings.tumbling_window_seconds, window, 0, 900, "tumblingWindowInSeconds")?;
+        if settings.tumbling_window_seconds > 0 && settings.parallelization_factor > 1 {
+            let what = "A tumbling window together with a ParallelizationFactor above 1";
+            return Err(error::not_served(what, "one of the two"));
         }
         if let Some(criteria) = self.filter_criteria {
-            settings.filters = filters(criteria)?;
+            settings.filters = filters(source, criteria)?;
         }
         if let Some(config) = self.destination_config {
             settings.on_failure = on_failure(config)?;
@@ -125,7 +127,9 @@ impl MappingChange {
     /// What the other kind of source has.
     fn refuse_foreign(&self, source: SourceKind) -> Result<(), AwsError> {
         let (foreign, kind) = match source {
-            SourceKind::DynamoDbStream => (vec![("ScalingConfig", self.scaling_config.is_some())], "streams"),
+            SourceKind::DynamoDbStream | SourceKind::KinesisStream => {
+                (vec![("ScalingConfig", self.scaling_config.is_some())], "streams")
+            }
             SourceKind::Queue { .. } => (
                 vec![
                     ("ParallelizationFactor", self.parallelization_factor.is_some()),
@@ -159,13 +163,16 @@ fn set<T: TryFrom<i64>>(setting: &mut T, value: Option<i64>, min: i64, max: i64,
     Ok(())
 }
 
-fn filters(criteria: FilterCriteria) -> Result<Vec<String>, AwsError> {
+fn filters(source: SourceKind, criteria: FilterCriteria) -> Result<Vec<String>, AwsError> {
     if criteria.filters.len() > FILTERS_MAX {
         return Err(error::invalid(format!("A mapping has at most {FILTERS_MAX} filters")));
     }
     for filter in &criteria.filters {
-        Pattern::parse(&filter.pattern)
-            .map_err(|problem| error::invalid(format!("Invalid filter pattern definition: {problem}.")))?;
+        let checked = match source {
+            SourceKind::KinesisStream => Pattern::parse_for_data(&filter.pattern),
+            SourceKind::DynamoDbStream | SourceKind::Queue { .. } => Pattern::parse(&filter.pattern),
+        };
+        checked.map_err(|problem| error::invalid(format!("Invalid filter pattern definition: {problem}.")))?;
     }
     Ok(criteria.filters.into_iter().map(|filter| filter.pattern).collect())
 }

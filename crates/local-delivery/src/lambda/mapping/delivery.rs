@@ -10,8 +10,9 @@ use super::failure::{Condition, Failure};
 use super::record::{StreamRecord, event};
 use super::retry::{Next, Part, after_failure};
 use super::stream::{Progress, keep};
+use super::window::{Closing, Window};
 use super::{failure, item_failures};
-use crate::lambda::environment::Work;
+use crate::lambda::environment::{Outcome, Work};
 use crate::lambda::function::Function;
 use crate::lambda::function_name::Region;
 use crate::lambda::service::{Service, blocking};
@@ -27,6 +28,8 @@ pub(super) struct Delivery<'a> {
     pub region: &'a Region,
     pub mapping: &'a Mapping,
     pub shard: &'a str,
+    /// The tumbling window that the records belong to.
+    pub window: Option<&'a Window>,
 }
 
 /// How a try went.
@@ -123,33 +126,65 @@ impl Delivery<'_> {
         Ok(Part { records: start..part.records.end, ..part })
     }
 
+    /// Hands the state of the window over for the last time, as often as it takes: nothing goes on before.
+    pub(super) async fn close_window(&self, closing: Closing) -> Result<(), AwsError> {
+        let Some(window) = self.window else { return Ok(()) };
+        let event = window.event(&[], self.shard, &self.mapping.source_arn, Some(closing));
+        let mut pauses = 0;
+        loop {
+            match self.invoke(event.clone()).await? {
+                Ok((outcome, _)) if !outcome.is_error => {
+                    self.tell("OK");
+                    return Ok(());
+                }
+                Ok(_) => self.tell("PROBLEM: Function call failed"),
+                Err(error) => self.tell(&format!("PROBLEM: {}", error.message)),
+            }
+            self.pause(&mut pauses).await;
+        }
+    }
+
     async fn try_part(&self, records: &[StreamRecord], part: &Part) -> Result<Tried, AwsError> {
         let records = &records[part.records.clone()];
-        let (store, key, name) = (self.service.store.clone(), self.region.key(), self.mapping.function.clone());
-        let function = blocking(move || Ok(store.get::<Function>(&key, &name)?)).await?;
-        let Some(function) = function else {
-            let arn = self.region.function_arn(&self.mapping.function);
-            return Ok(Tried::NotAsked(crate::lambda::error::function_not_found(&arn)));
+        let event = match self.window {
+            None => event(records.iter()),
+            Some(window) => window.event(records, self.shard, &self.mapping.source_arn, None),
         };
-        let request_id = self.service.ambient.uuid().to_string();
-        let work = Work { request_id: request_id.clone(), event: event(records.iter()).into(), client_context: None };
-        let outcome = match self.service.fleet.invoke(self.region, &function, work).await {
-            Ok(outcome) => outcome,
+        let (outcome, request_id) = match self.invoke(event).await? {
+            Ok(invoked) => invoked,
             Err(error) => return Ok(Tried::NotAsked(error)),
         };
-        let failure = Failure { request_id, is_error: outcome.is_error };
+        let all_failed = |failure| Ok(Tried::Failed { first: part.records.start, failure });
         if outcome.is_error {
-            return Ok(Tried::Failed { first: part.records.start, failure });
+            return all_failed(Failure { request_id, is_error: true });
+        }
+        // An answer without a state is a failure, too.
+        if self.window.is_some_and(|window| !window.adopt(&outcome.payload)) {
+            return all_failed(Failure { request_id, is_error: false });
         }
         if !self.mapping.settings.reports_item_failures {
             return Ok(Tried::Taken);
         }
         let identifiers: Vec<&str> = records.iter().map(|record| record.sequence_number.as_str()).collect();
+        let failure = Failure { request_id, is_error: false };
         // What comes after the first failure is handed over again, so that each item's records stay in order.
         match item_failures::failed(&outcome.payload, &identifiers).first() {
             Some(first) => Ok(Tried::Failed { first: part.records.start + first, failure }),
             None => Ok(Tried::Taken),
         }
+    }
+
+    /// Invokes the function; gives its outcome and the id of the request. The inner error: it could not be asked.
+    async fn invoke(&self, event: String) -> Result<Result<(Outcome, String), AwsError>, AwsError> {
+        let (store, key, name) = (self.service.store.clone(), self.region.key(), self.mapping.function.clone());
+        let function = blocking(move || Ok(store.get::<Function>(&key, &name)?)).await?;
+        let Some(function) = function else {
+            let arn = self.region.function_arn(&self.mapping.function);
+            return Ok(Err(crate::lambda::error::function_not_found(&arn)));
+        };
+        let request_id = self.service.ambient.uuid().to_string();
+        let work = Work { request_id: request_id.clone(), event: event.into(), client_context: None };
+        Ok(self.service.fleet.invoke(self.region, &function, work).await.map(|outcome| (outcome, request_id)))
     }
 
     /// Tells the on-failure destination of records that are given up. Tries until it is told.
@@ -180,7 +215,8 @@ impl Delivery<'_> {
     }
 
     async fn keep_up_to(&self, record: &StreamRecord) -> Result<(), AwsError> {
-        let progress = Progress::After { sequence_number: record.sequence_number.clone() };
+        let window = self.window.map(Window::kept);
+        let progress = Progress::After { sequence_number: record.sequence_number.clone(), window };
         keep(self.service, &self.mapping.uuid, self.shard, progress).await
     }
 

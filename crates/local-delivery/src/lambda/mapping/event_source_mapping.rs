@@ -17,6 +17,9 @@ pub(crate) struct Mapping {
     pub source_arn: String,
     /// Of streams; queues have none.
     pub starting_position: Option<String>,
+    /// Of AT_TIMESTAMP, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub starting_timestamp_ms: Option<i64>,
     pub settings: MappingSettings,
     pub last_modified_ms: i64,
     /// Drawn anew at every change.
@@ -39,6 +42,9 @@ pub(crate) struct MappingSettings {
     /// The ARN of a queue, or of a bucket.
     pub on_failure: Option<String>,
     pub reports_item_failures: bool,
+    /// 0 where records are no part of windows.
+    #[serde(default)]
+    pub tumbling_window_seconds: u32,
     /// Of queues: how many batches may be in the function at a time.
     pub concurrency_max: Option<u32>,
 }
@@ -51,6 +57,7 @@ impl Document for Mapping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SourceKind {
     DynamoDbStream,
+    KinesisStream,
     Queue { is_fifo: bool },
 }
 
@@ -60,13 +67,22 @@ impl SourceKind {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         match parts[..] {
             ["arn", "aws", "dynamodb", _, _, resource] if resource.contains("/stream/") => Ok(Self::DynamoDbStream),
+            ["arn", "aws", "kinesis", _, _, resource] if resource.contains("/consumer/") => {
+                let what = "A consumer with enhanced fan-out as an event source";
+                Err(error::not_served(what, "the ARN of its stream"))
+            }
+            ["arn", "aws", "kinesis", _, _, resource] if resource.starts_with("stream/") => Ok(Self::KinesisStream),
             ["arn", "aws", "sqs", _, _, name] => Ok(Self::Queue { is_fifo: name.ends_with(".fifo") }),
-            ["arn", "aws", service, ..] if service != "dynamodb" => {
+            ["arn", "aws", service, ..] if !["dynamodb", "kinesis"].contains(&service) => {
                 let what = format!("An event source of {service}");
-                Err(error::not_served(&what, "the ARN of a DynamoDB stream or of an SQS queue"))
+                Err(error::not_served(&what, "the ARN of a DynamoDB stream, a Kinesis stream or an SQS queue"))
             }
             _ => Err(error::invalid(format!("Unrecognized event source: {arn}"))),
         }
+    }
+
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::DynamoDbStream | Self::KinesisStream)
     }
 }
 
@@ -75,7 +91,7 @@ impl MappingSettings {
     pub(crate) fn default_of(source: SourceKind) -> Self {
         Self {
             is_enabled: true,
-            batch_size: if source == SourceKind::DynamoDbStream { 100 } else { 10 },
+            batch_size: if source.is_stream() { 100 } else { 10 },
             batching_window_seconds: 0,
             parallelization_factor: 1,
             bisects: false,
@@ -84,6 +100,7 @@ impl MappingSettings {
             filters: Vec::new(),
             on_failure: None,
             reports_item_failures: false,
+            tumbling_window_seconds: 0,
             concurrency_max: None,
         }
     }
@@ -131,9 +148,12 @@ impl Mapping {
             shown["BisectBatchOnFunctionError"] = settings.bisects.into();
             shown["MaximumRetryAttempts"] = settings.retries_max.into();
             shown["MaximumRecordAgeInSeconds"] = settings.record_age_seconds_max.into();
-            shown["TumblingWindowInSeconds"] = 0.into();
+            shown["TumblingWindowInSeconds"] = settings.tumbling_window_seconds.into();
             shown["DestinationConfig"] = json!({ "OnFailure": on_failure });
             shown["LastProcessingResult"] = last_result.into();
+        }
+        if let Some(ms) = self.starting_timestamp_ms {
+            shown["StartingPositionTimestamp"] = (ms as f64 / 1000.0).into();
         }
         if let Some(max) = settings.concurrency_max {
             shown["ScalingConfig"] = json!({ "MaximumConcurrency": max });

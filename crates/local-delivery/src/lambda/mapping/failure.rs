@@ -6,6 +6,7 @@ use aws_wire::AwsError;
 use serde_json::{Value, json};
 
 use super::delivery::Delivery;
+use super::event_source_mapping::SourceKind;
 use super::record::{StreamRecord, event};
 use crate::lambda::error;
 use crate::lambda::function_name::LATEST;
@@ -55,15 +56,19 @@ pub(super) fn message(
         },
         "version": "1.0",
         "timestamp": date_time(ambient.now_ms()),
-        "DDBStreamBatchInfo": {
-            "shardId": delivery.shard,
-            "startSequenceNumber": sequence_number(first),
-            "endSequenceNumber": sequence_number(last),
-            "approximateArrivalOfFirstRecord": time(first),
-            "approximateArrivalOfLastRecord": time(last),
-            "batchSize": records.len(),
-            "streamArn": delivery.mapping.source_arn,
-        },
+    });
+    let info = match delivery.mapping.source() {
+        Ok(SourceKind::KinesisStream) => "KinesisBatchInfo",
+        _ => "DDBStreamBatchInfo",
+    };
+    message[info] = json!({
+        "shardId": delivery.shard,
+        "startSequenceNumber": sequence_number(first),
+        "endSequenceNumber": sequence_number(last),
+        "approximateArrivalOfFirstRecord": time(first),
+        "approximateArrivalOfLastRecord": time(last),
+        "batchSize": records.len(),
+        "streamArn": delivery.mapping.source_arn,
     });
     if let Some(failure) = failure {
         message["responseContext"] = json!({ "statusCode": 200, "executedVersion": LATEST });

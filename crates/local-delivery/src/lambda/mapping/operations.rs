@@ -9,6 +9,7 @@ use serde_json::json;
 use super::change::{CHANGE, MappingChange};
 use super::event_source_mapping::{Mapping, MappingSettings, SourceKind};
 use super::stream;
+use super::stream_service::Stream;
 use crate::lambda::error;
 use crate::lambda::functions::find;
 use crate::lambda::request::{Answer, Call, json, ok};
@@ -22,6 +23,8 @@ struct CreateRequest {
     function_name: String,
     event_source_arn: Option<String>,
     starting_position: Option<String>,
+    /// Seconds since the Unix epoch.
+    starting_position_timestamp: Option<f64>,
     #[serde(flatten)]
     change: MappingChange,
 }
@@ -35,11 +38,15 @@ struct UpdateRequest {
 }
 
 pub(crate) async fn create(service: &Service, call: &Call) -> Answer {
-    let served: Vec<&str> = ["FunctionName", "EventSourceArn", "StartingPosition"].into_iter().chain(CHANGE).collect();
+    let own = ["FunctionName", "EventSourceArn", "StartingPosition", "StartingPositionTimestamp"];
+    let served: Vec<&str> = own.into_iter().chain(CHANGE).collect();
     let request: CreateRequest = call.body(&served)?;
     let arn = request.event_source_arn.ok_or_else(|| error::invalid("EventSourceArn is required"))?;
     let source = SourceKind::of_arn(&arn)?;
     check_starting_position(source, request.starting_position.as_deref())?;
+    let now_ms = service.ambient.now_ms();
+    let position = request.starting_position.as_deref();
+    let starting_timestamp_ms = starting_timestamp_ms(position, request.starting_position_timestamp, now_ms)?;
     let mut settings = MappingSettings::default_of(source);
     request.change.apply(source, &mut settings)?;
     let function = find(service, call, &request.function_name)?;
@@ -48,12 +55,15 @@ pub(crate) async fn create(service: &Service, call: &Call) -> Answer {
         function: function.name,
         source_arn: arn,
         starting_position: request.starting_position,
+        starting_timestamp_ms,
         settings,
-        last_modified_ms: service.ambient.now_ms(),
+        last_modified_ms: now_ms,
         revision_id: service.ambient.uuid().to_string(),
     };
     match source {
-        SourceKind::DynamoDbStream => stream::check(&service.neighbours, &call.region, &mapping.source_arn).await?,
+        SourceKind::DynamoDbStream | SourceKind::KinesisStream => {
+            Stream::of(service, &call.region, &mapping).check().await?;
+        }
         SourceKind::Queue { .. } => drop(service.neighbours.queue_url(&call.region, &mapping.source_arn).await?),
     }
     if mapping.starting_position.as_deref() == Some("LATEST") {
@@ -125,16 +135,42 @@ pub(crate) fn delete(service: &Service, call: &Call, uuid: &str) -> Answer {
 
 fn check_starting_position(source: SourceKind, position: Option<&str>) -> Result<(), AwsError> {
     match (source, position) {
-        (SourceKind::DynamoDbStream, Some("TRIM_HORIZON" | "LATEST")) | (SourceKind::Queue { .. }, None) => Ok(()),
-        (SourceKind::DynamoDbStream, None) => {
+        (SourceKind::DynamoDbStream, Some("TRIM_HORIZON" | "LATEST"))
+        | (SourceKind::KinesisStream, Some("TRIM_HORIZON" | "LATEST" | "AT_TIMESTAMP"))
+        | (SourceKind::Queue { .. }, None) => Ok(()),
+        (SourceKind::DynamoDbStream | SourceKind::KinesisStream, None) => {
             Err(error::constraint("null", "startingPosition", "Member must not be null"))
         }
         (SourceKind::DynamoDbStream, Some(other)) => {
             Err(error::invalid(format!("Unsupported starting position for stream type DynamoDB: {other}")))
         }
+        (SourceKind::KinesisStream, Some(other)) => {
+            let rule = "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
+            Err(error::constraint(other, "startingPosition", rule))
+        }
         (SourceKind::Queue { .. }, Some(_)) => {
             Err(error::invalid("StartingPosition is not valid for SQS event sources."))
         }
+    }
+}
+
+/// The moment that AT_TIMESTAMP means, and no other position has.
+fn starting_timestamp_ms(
+    position: Option<&str>,
+    timestamp_s: Option<f64>,
+    now_ms: i64,
+) -> Result<Option<i64>, AwsError> {
+    let at_ms = timestamp_s.map(|seconds| (seconds * 1000.0) as i64);
+    match (position, at_ms) {
+        (Some("AT_TIMESTAMP"), None) => {
+            Err(error::invalid("StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp"))
+        }
+        (Some("AT_TIMESTAMP"), Some(at_ms)) if at_ms > now_ms => {
+            Err(error::invalid("StartingPositionTimestamp cannot be in the future"))
+        }
+        (Some("AT_TIMESTAMP"), at_ms) => Ok(at_ms),
+        (_, Some(_)) => Err(error::invalid("StartingPositionTimestamp is for StartingPosition AT_TIMESTAMP")),
+        (_, None) => Ok(None),
     }
 }
 

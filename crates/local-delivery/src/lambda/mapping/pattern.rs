@@ -57,6 +57,15 @@ impl Pattern {
         fields(&pattern).map(Self)
     }
 
+    /// The same, for records of Kinesis: their data alone can be filtered by, as JSON.
+    pub(crate) fn parse_for_data(text: &str) -> Result<Self, String> {
+        let pattern = Self::parse(text)?;
+        match pattern.0.is_about("data") {
+            true => Ok(pattern),
+            false => Err("records of Kinesis are filtered by members of `data`, which is JSON".to_owned()),
+        }
+    }
+
     pub(crate) fn matches(&self, record: &Value) -> bool {
         self.0.hold(Some(record))
     }
@@ -135,6 +144,12 @@ fn numeric(operand: &Value) -> Result<Vec<(Comparison, f64)>, String> {
 }
 
 impl Fields {
+    /// Whether all of it is about members of one object.
+    fn is_about(&self, object: &str) -> bool {
+        let is_member = |(name, field): &(String, Field)| name == object && matches!(field, Field::Object(_));
+        self.fields.iter().all(is_member) && self.alternatives.iter().flatten().all(|fields| fields.is_about(object))
+    }
+
     fn hold(&self, value: Option<&Value>) -> bool {
         // As in EventBridge: a list of objects matches where one of them does.
         if let Some(Value::Array(values)) = value {
@@ -217,6 +232,19 @@ mod tests {
             (json!({"$or": [{"eventName": ["REMOVE"]}, {"dynamodb": {"SizeBytes": [27]}}]}), false),
         ] {
             assert_eq!(Pattern::parse(&pattern.to_string()).unwrap().matches(&record), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn records_of_kinesis_are_filtered_by_their_data() {
+        for (pattern, is_one) in [
+            (json!({"data": {"order": {"type": ["buy"]}}}), true),
+            (json!({"$or": [{"data": {"a": [1]}}, {"data": {"b": [2]}}]}), true),
+            (json!({"data": ["text"]}), false),
+            (json!({"partitionKey": ["1"]}), false),
+            (json!({"$or": [{"data": {"a": [1]}}, {"partitionKey": ["1"]}]}), false),
+        ] {
+            assert_eq!(Pattern::parse_for_data(&pattern.to_string()).is_ok(), is_one, "{pattern}");
         }
     }
 

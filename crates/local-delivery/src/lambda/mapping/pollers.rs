@@ -97,7 +97,9 @@ fn start(service: &Service, region: Region, mapping: Mapping, shutdown: &Cancell
     let task = tokio::spawn(async move {
         let work = async {
             match mapping.source() {
-                Ok(SourceKind::DynamoDbStream) => stream::run(&service, &region, &mapping).await,
+                Ok(SourceKind::DynamoDbStream | SourceKind::KinesisStream) => {
+                    stream::run(&service, &region, &mapping).await
+                }
                 Ok(SourceKind::Queue { .. }) => queue::run(&service, &region, &mapping).await,
                 Err(error) => tracing::error!(mapping = mapping.uuid, %error, "mapping cannot be read"),
             }

@@ -4,20 +4,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use aws_wire::AwsError;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::event_source_mapping::Mapping;
 use super::pattern::Pattern;
-use super::record::{Page, StreamRecord};
+use super::record::StreamRecord;
 use super::stream::{Progress, keep};
-use crate::lambda::error;
+use super::stream_service::{Place, Stream};
+use super::window::{Closing, KeptWindow, Window};
 use crate::lambda::function_name::Region;
-use crate::lambda::service::Service;
-
-/// How long to wait for more where a shard has nothing new. Lambda looks four times a second.
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
+use crate::lambda::service::{Service, blocking};
 
 /// How long to wait where something of ours fails.
 const FAILURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,25 +22,40 @@ const FAILURE_INTERVAL: Duration = Duration::from_secs(1);
 /// Records of one GetRecords.
 const PAGE_MAX: usize = 1000;
 
-/// An iterator lives for fifteen minutes. One that marks a place without records is kept fresh.
-const ITERATOR_AGE_MS: i64 = 5 * 60 * 1000;
+/// An iterator of Kinesis lives for five minutes. One that marks a place without records is kept fresh.
+const ITERATOR_AGE_MS: i64 = 2 * 60 * 1000;
 
 /// A batch's bytes: what a function takes, less the brackets.
 const BATCH_BYTES_MAX: usize = 6_291_456 - 1024;
+/// And less the state of a window.
+const BATCH_BYTES_OF_WINDOW_MAX: usize = BATCH_BYTES_MAX - (1 << 20) - 1024;
+
+/// Where in a shard to begin.
+enum Start {
+    /// At an iterator from before, which marks a place without records.
+    Iterator(String),
+    Place(Place, Option<KeptWindow>),
+}
 
 struct Reader<'a> {
     service: &'a Service,
     region: &'a Region,
     mapping: &'a Mapping,
+    stream: Stream<'a>,
     shard: &'a str,
     filters: Vec<Pattern>,
     /// Where to read on; `None` at the end of a closed shard.
     iterator: Option<String>,
     /// Read, and not handed over yet.
     held: VecDeque<StreamRecord>,
-    /// Whether a record was seen, whose number says more than an iterator.
-    has_position: bool,
+    /// The last record that was settled: its number says more than an iterator.
+    position: Option<String>,
+    /// The moment before the last read, and whether that found anything.
+    read_ms: i64,
+    is_at_tip: bool,
     iterator_kept_ms: i64,
+    /// The tumbling window that the shard is in.
+    window: Option<Window>,
 }
 
 /// Hands a shard over to its end. Whatever fails is tried again, from what was kept.
@@ -52,27 +64,49 @@ pub(super) async fn run(
     region: &Region,
     mapping: &Mapping,
     shard: &str,
-    mut progress: Option<Progress>,
+    progress: Option<Progress>,
 ) {
+    let stream = Stream::of(service, region, mapping);
+    let mut start = Start::of(mapping, progress);
     loop {
-        match read_to_end(service, region, mapping, shard, progress.clone()).await {
-            Ok(()) => return,
-            Err(error) if ["TrimmedDataAccessException", "ExpiredIteratorException"].contains(&&*error.code) => {
-                tracing::warn!(mapping = mapping.uuid, shard, %error, "position lost; going on with the oldest record");
-                progress = None;
+        let Err(error) = read_to_end(service, region, mapping, shard, start).await else { return };
+        let is_expired = error.code == "ExpiredIteratorException";
+        let is_trimmed = error.code == "TrimmedDataAccessException";
+        if !is_expired && !is_trimmed {
+            tracing::warn!(mapping = mapping.uuid, shard, %error, "shard not read; trying again");
+            service.mappings.set_last_result(&mapping.uuid, &format!("PROBLEM: {}", error.message));
+            tokio::time::sleep(FAILURE_INTERVAL).await;
+        }
+        let (store, uuid) = (service.store.clone(), mapping.uuid.clone());
+        let kept = blocking(move || Ok(store.shards::<Progress>(&uuid)?)).await.unwrap_or_default();
+        let kept = kept.into_iter().find(|(id, _)| id == shard).map(|(_, progress)| progress);
+        start = match kept {
+            Some(Progress::At { issued_ms, .. }) if is_expired && stream.knows_times() => {
+                Start::Place(Place::Since { ms: issued_ms }, None)
             }
-            Err(error) => {
-                tracing::warn!(mapping = mapping.uuid, shard, %error, "shard not read; trying again");
-                service.mappings.set_last_result(&mapping.uuid, &format!("PROBLEM: {}", error.message));
-                tokio::time::sleep(FAILURE_INTERVAL).await;
-                let store = service.store.clone();
-                let uuid = mapping.uuid.clone();
-                let kept = crate::lambda::service::blocking(move || Ok(store.shards::<Progress>(&uuid)?)).await;
-                if let Ok(kept) = kept {
-                    progress = kept.into_iter().find(|(id, _)| id == shard).map(|(_, progress)| progress);
-                }
+            Some(Progress::At { .. }) if is_expired => Start::oldest(mapping, shard, &error),
+            _ if is_trimmed => Start::oldest(mapping, shard, &error),
+            // A function may take longer than an iterator lives: what was settled tells where to go on.
+            kept => Start::of(mapping, kept),
+        };
+    }
+}
+
+impl Start {
+    fn of(mapping: &Mapping, progress: Option<Progress>) -> Self {
+        match progress {
+            Some(Progress::At { iterator, .. }) => Self::Iterator(iterator),
+            Some(Progress::After { sequence_number, window }) => Self::Place(Place::After(sequence_number), window),
+            Some(Progress::Ended) | None => {
+                let since = mapping.starting_timestamp_ms.map(|ms| Place::Since { ms });
+                Self::Place(since.unwrap_or(Place::Oldest), None)
             }
         }
+    }
+
+    fn oldest(mapping: &Mapping, shard: &str, error: &AwsError) -> Self {
+        tracing::warn!(mapping = mapping.uuid, shard, %error, "position lost; going on with the oldest record");
+        Self::Place(Place::Oldest, None)
     }
 }
 
@@ -81,47 +115,45 @@ async fn read_to_end(
     region: &Region,
     mapping: &Mapping,
     shard: &str,
-    progress: Option<Progress>,
+    start: Start,
 ) -> Result<(), AwsError> {
-    let has_position = matches!(progress, Some(Progress::After { .. }));
+    let stream = Stream::of(service, region, mapping);
+    let now_ms = service.ambient.now_ms();
+    let (iterator, position, window) = match start {
+        Start::Iterator(iterator) => (iterator, None, None),
+        Start::Place(place, window) => {
+            let iterator = stream.iterator(shard, &place).await?;
+            let position = if let Place::After(sequence_number) = place { Some(sequence_number) } else { None };
+            (iterator, position, window)
+        }
+    };
+    let seconds = mapping.settings.tumbling_window_seconds;
     let mut reader = Reader {
         service,
         region,
         mapping,
+        stream,
         shard,
         filters: mapping.settings.patterns(),
-        iterator: Some(iterator(service, region, mapping, shard, progress).await?),
+        iterator: Some(iterator),
         held: VecDeque::new(),
-        has_position,
-        iterator_kept_ms: service.ambient.now_ms(),
+        position,
+        read_ms: now_ms,
+        is_at_tip: false,
+        iterator_kept_ms: now_ms,
+        window: window.filter(|_| seconds > 0).map(|kept| Window::resumed(kept, seconds)),
     };
     while reader.has_more() {
         let batch = reader.next_batch().await?;
-        reader.hand_over(batch).await?;
-    }
-    keep(service, &mapping.uuid, shard, Progress::Ended).await
-}
-
-/// An iterator at what was kept; at the oldest record, where nothing was.
-async fn iterator(
-    service: &Service,
-    region: &Region,
-    mapping: &Mapping,
-    shard: &str,
-    progress: Option<Progress>,
-) -> Result<String, AwsError> {
-    let mut request = json!({ "StreamArn": mapping.source_arn, "ShardId": shard });
-    match progress {
-        Some(Progress::At { iterator, .. }) => return Ok(iterator),
-        Some(Progress::After { sequence_number }) => {
-            request["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
-            request["SequenceNumber"] = sequence_number.into();
+        if reader.mapping.settings.tumbling_window_seconds > 0 {
+            reader.hand_over_by_window(batch).await?;
+        } else {
+            reader.hand_over(batch).await?;
         }
-        Some(Progress::Ended) | None => request["ShardIteratorType"] = "TRIM_HORIZON".into(),
     }
-    let answer = service.neighbours.streams(region, "GetShardIterator", &request).await?;
-    let answer: Value = serde_json::from_slice(&answer).map_err(|error| error::internal(&error))?;
-    Ok(answer["ShardIterator"].as_str().unwrap_or_default().to_owned())
+    // Windows do not go on in the shards that come after.
+    reader.close_window(Closing::Over).await?;
+    keep(service, &mapping.uuid, shard, Progress::Ended).await
 }
 
 impl Reader<'_> {
@@ -129,45 +161,60 @@ impl Reader<'_> {
         self.iterator.is_some() || !self.held.is_empty()
     }
 
+    /// Whether nothing can come any more that belongs to the open window.
+    fn window_is_over(&self) -> bool {
+        self.held.is_empty()
+            && self.is_at_tip
+            && self.window.as_ref().is_some_and(|window| window.is_over(self.read_ms))
+    }
+
     /// Waits for records: until there are as many as one goes, or the window is over, or the shard is.
     async fn next_batch(&mut self) -> Result<Vec<StreamRecord>, AwsError> {
         let settings = &self.mapping.settings;
         let count_max = (settings.batch_size * settings.parallelization_factor) as usize;
+        let bytes_max = if settings.tumbling_window_seconds > 0 { BATCH_BYTES_OF_WINDOW_MAX } else { BATCH_BYTES_MAX };
         let window = Duration::from_secs(settings.batching_window_seconds.into());
         let mut opened: Option<Instant> = None;
-        while self.iterator.is_some() && self.held.len() < count_max && self.held_bytes() < BATCH_BYTES_MAX {
-            let is_empty = self.read(PAGE_MAX.min(count_max - self.held.len())).await?;
+        while self.iterator.is_some() && self.held.len() < count_max && self.held_bytes() < bytes_max {
+            self.read().await?;
             if self.held.is_empty() {
                 self.keep_iterator().await?;
             } else {
                 let opened = *opened.get_or_insert_with(Instant::now);
-                if is_empty && opened.elapsed() >= window {
+                if self.is_at_tip && opened.elapsed() >= window {
                     break;
                 }
             }
-            if is_empty && self.iterator.is_some() {
-                tokio::time::sleep(POLL_INTERVAL).await;
+            if self.window_is_over() {
+                break;
+            }
+            if self.is_at_tip && self.iterator.is_some() {
+                tokio::time::sleep(self.stream.poll_interval()).await;
             }
         }
         let mut bytes = 0;
         let fits = |record: &StreamRecord| {
             bytes += record.json.len() + 1;
-            bytes <= BATCH_BYTES_MAX * settings.parallelization_factor as usize
+            bytes <= bytes_max * settings.parallelization_factor as usize
         };
         let count = self.held.iter().take(count_max).map(fits).take_while(|fits| *fits).count().max(1);
         Ok(self.held.drain(..count.min(self.held.len())).collect())
     }
 
-    /// Reads one page; tells whether it was empty.
-    async fn read(&mut self, limit: usize) -> Result<bool, AwsError> {
-        let Some(iterator) = &self.iterator else { return Ok(true) };
-        let request = json!({ "ShardIterator": iterator, "Limit": limit });
-        let answer = self.service.neighbours.streams(self.region, "GetRecords", &request).await?;
-        let page = Page::parse(&answer, &self.mapping.source_arn).map_err(|error| error::internal(&error))?;
-        let is_empty = page.records.is_empty();
+    /// Reads one page.
+    async fn read(&mut self) -> Result<(), AwsError> {
+        let Some(iterator) = &self.iterator else { return Ok(()) };
+        let read_ms = self.service.ambient.now_ms();
+        let Some(page) = self.stream.page(self.mapping, self.shard, iterator, PAGE_MAX).await? else {
+            // It is at no tip, and reading on at once would be refused again.
+            tokio::time::sleep(self.stream.poll_interval()).await;
+            return Ok(());
+        };
+        self.read_ms = read_ms;
+        self.is_at_tip = page.records.is_empty();
         self.iterator = page.next_iterator;
         self.held.extend(page.records);
-        Ok(is_empty)
+        Ok(())
     }
 
     fn held_bytes(&self) -> usize {
@@ -176,33 +223,82 @@ impl Reader<'_> {
 
     /// Keeps the place of a shard that never had a record, before its iterator expires.
     async fn keep_iterator(&mut self) -> Result<(), AwsError> {
-        let now_ms = self.service.ambient.now_ms();
         let starts_at_latest = self.mapping.starting_position.as_deref() == Some("LATEST");
-        if self.has_position || !starts_at_latest || now_ms - self.iterator_kept_ms < ITERATOR_AGE_MS {
+        let is_due = self.read_ms - self.iterator_kept_ms >= ITERATOR_AGE_MS;
+        if self.position.is_some() || !starts_at_latest || !is_due {
             return Ok(());
         }
         let Some(iterator) = self.iterator.clone() else { return Ok(()) };
-        self.iterator_kept_ms = now_ms;
-        keep(self.service, &self.mapping.uuid, self.shard, Progress::At { iterator, issued_ms: now_ms }).await
+        self.iterator_kept_ms = self.read_ms;
+        let progress = Progress::At { iterator, issued_ms: self.read_ms };
+        keep(self.service, &self.mapping.uuid, self.shard, progress).await
     }
 
     /// Hands a batch over and keeps how far that goes.
     async fn hand_over(&mut self, batch: Vec<StreamRecord>) -> Result<(), AwsError> {
         let Some(last) = batch.last().map(|record| record.sequence_number.clone()) else { return Ok(()) };
-        let passes = |record: &StreamRecord| {
-            self.filters.is_empty()
-                || serde_json::from_str(&record.json)
-                    .is_ok_and(|record: Value| self.filters.iter().any(|filter| filter.matches(&record)))
-        };
-        let wanted: Vec<StreamRecord> = batch.into_iter().filter(passes).collect();
-        let delivery =
-            Delivery { service: self.service, region: self.region, mapping: self.mapping, shard: self.shard };
+        let wanted: Vec<StreamRecord> = batch.into_iter().filter(|record| record.passes(&self.filters)).collect();
         if self.mapping.settings.parallelization_factor > 1 {
-            delivery.hand_over_by_key(wanted).await?;
+            self.delivery().hand_over_by_key(wanted).await?;
         } else {
-            delivery.hand_over(&wanted, true).await?;
+            self.delivery().hand_over(&wanted, true).await?;
         }
-        self.has_position = true;
-        keep(self.service, &self.mapping.uuid, self.shard, Progress::After { sequence_number: last }).await
+        self.settle(last).await
+    }
+
+    /// Hands a batch over, those of one tumbling window after the other, and closes windows that are over.
+    async fn hand_over_by_window(&mut self, batch: Vec<StreamRecord>) -> Result<(), AwsError> {
+        if self.window_is_over() {
+            self.close_window(Closing::Over).await?;
+        }
+        let mut rest = VecDeque::from(batch);
+        while let Some(first) = rest.front() {
+            if self.window.as_ref().is_some_and(|window| !window.takes(first.created_s)) {
+                self.close_window(Closing::Over).await?;
+            }
+            let around = Window::around(first.created_s, self.mapping.settings.tumbling_window_seconds);
+            let window = self.window.as_ref().unwrap_or(&around);
+            let count = rest.iter().take_while(|record| window.takes(record.created_s)).count();
+            let part: Vec<StreamRecord> = rest.drain(..count).collect();
+            // Records that nobody wants open no window.
+            if self.window.is_none() && part.iter().any(|record| record.passes(&self.filters)) {
+                self.window = Some(around);
+            }
+            self.hand_over(part).await?;
+            if self.window.as_ref().is_some_and(Window::is_too_long) {
+                self.close_window(Closing::Early).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the state of the open window over for the last time.
+    async fn close_window(&mut self, closing: Closing) -> Result<(), AwsError> {
+        if self.window.is_none() {
+            return Ok(());
+        }
+        self.delivery().close_window(closing).await?;
+        self.window = None;
+        match self.position.clone() {
+            Some(position) => self.settle(position).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn settle(&mut self, sequence_number: String) -> Result<(), AwsError> {
+        self.position = Some(sequence_number.clone());
+        let window = self.window.as_ref().map(Window::kept);
+        let progress = Progress::After { sequence_number, window };
+        keep(self.service, &self.mapping.uuid, self.shard, progress).await
+    }
+
+    fn delivery(&self) -> Delivery<'_> {
+        Delivery {
+            service: self.service,
+            region: self.region,
+            mapping: self.mapping,
+            shard: self.shard,
+            window: self.window.as_ref(),
+        }
     }
 }

@@ -149,3 +149,18 @@ fn letters_of_both_steps_keep_their_own_records() {
     assert_eq!(codes, ["DYN401", "DYN405", "DYN412", "DYN412"]);
     assert_eq!(rows(&decoded), ["d 1 null"]);
 }
+
+#[test]
+fn numbers_are_rounded_and_texts_are_taken_apart_by_regular_expressions() {
+    let sql = compile(
+        "SELECT id, round(cast(amount AS decimal(12,3)), 1) AS amount, round(n, -1) AS n, \
+         regexp_extract(status, '^([A-Z]+)-', 1) AS word, regexp_replace(status, '([0-9])', '<$1>') AS marked, \
+         regexp_like(status, '[0-9]$') AS numbered FROM changes",
+        Mode::Mirror,
+    );
+    let item = |amount: &str, n: &str, status: &str| {
+        put("a", &format!(r#""amount":{{"N":"{amount}"}},"n":{{"N":"{n}"}},"status":{{"S":"{status}"}}"#))
+    };
+    let decoded = take(&sql, &[item("1.25", "15", "OK-7"), item("-999999999.95", "-14", "none")]);
+    assert_eq!(rows(&decoded), ["a 1.300 20 OK OK-<7> true", "a -1000000000.000 -10 null none false"]);
+}
