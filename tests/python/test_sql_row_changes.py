@@ -51,7 +51,10 @@ def check(dynaberg, lake):
 
 
 def operations(lake, table):
-    return sorted(snapshot.summary.operation.value for snapshot in lake.load_table(f"analytics.{table}").snapshots())
+    """What statements did, without the compactions that the service may have made meanwhile."""
+    snapshots = lake.load_table(f"analytics.{table}").snapshots()
+    done = [snapshot.summary.operation.value for snapshot in snapshots]
+    return sorted(operation for operation in done if operation != "replace")
 
 
 def test_rows_are_deleted(athena, lake, check):
@@ -95,7 +98,7 @@ def test_a_merge_updates_deletes_and_inserts(athena, lake, check):
         WHEN NOT MATCHED AND s.n > 0 THEN INSERT (id, n) VALUES (s.id, s.n)""")
     assert count == 3
     check("stock", [(1, "x", 15), (3, "c", 30), (4, "d", 40), (9, None, 7)])
-    assert len(lake.load_table("analytics.stock").snapshots()) == 2
+    assert operations(lake, "stock") == ["append", "overwrite"]
     athena.run("CREATE TABLE arrivals AS SELECT * FROM (VALUES (4, 'w', 1), (5, 'v', 2)) AS a (id, name, n)")
     merge = """MERGE INTO stock USING arrivals ON stock.id = arrivals.id
         WHEN MATCHED THEN UPDATE SET n = arrivals.n WHEN NOT MATCHED THEN INSERT VALUES (arrivals.id, arrivals.name, 3)"""

@@ -267,6 +267,12 @@ def test_a_query_is_unloaded_into_files_of_its_owner(dynaberg, athena):
 def test_a_table_is_optimized_and_vacuumed(dynaberg, athena, lake):
     athena.run("""CREATE TABLE worn (id bigint, part string) PARTITIONED BY (part)
         TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '1', 'vacuum_min_snapshots_to_keep' = '1')""")
+    # The service would do the same, some time.
+    s3tables = dynaberg.client("s3tables")
+    for kind in ("icebergCompaction", "icebergSnapshotManagement"):
+        s3tables.put_table_maintenance_configuration(
+            tableBucketARN=ARN, namespace="analytics", name="worn", type=kind, value={"status": "disabled"}
+        )
     for number in range(8):
         athena.run(f"INSERT INTO worn VALUES ({number}, 'a'), ({number + 100}, 'b')")
     athena.run("DELETE FROM worn WHERE id IN (1, 101)")
