@@ -37,17 +37,19 @@ def athena(dynaberg, lake):
 
 
 class Sql:
+    options = OPTIONS
+
     def __init__(self, athena):
         self.athena = athena
 
     def run(self, query, **options):
         """The query's execution."""
-        execution = ended(self.athena, start(self.athena, query, **{**OPTIONS, **options}))
+        execution = ended(self.athena, start(self.athena, query, **{**self.options, **options}))
         assert execution["Status"]["State"] == "SUCCEEDED", (query, execution["Status"])
         return execution
 
     def rows(self, query, **options):
-        return rows(self.athena, query, **{**OPTIONS, **options})[1:]
+        return rows(self.athena, query, **{**self.options, **options})[1:]
 
     def count(self, query):
         """How many rows a statement says that it wrote."""
@@ -55,7 +57,7 @@ class Sql:
         return self.athena.get_query_results(QueryExecutionId=query_id)["UpdateCount"]
 
     def reason(self, query, **options):
-        status = ended(self.athena, start(self.athena, query, **{**OPTIONS, **options}))["Status"]
+        status = ended(self.athena, start(self.athena, query, **{**self.options, **options}))["Status"]
         assert status["State"] == "FAILED", query
         return status["StateChangeReason"]
 
@@ -149,8 +151,8 @@ def test_columns_are_added_renamed_widened_and_dropped(athena, lake):
         ("INSERT INTO strict (n, m) VALUES (1, 'a')", "no column m"),
         ("ALTER TABLE strict CHANGE COLUMN text text int", "text"),
         ("ALTER TABLE strict RENAME TO other", "ADD COLUMNS"),
-        ("INSERT INTO AwsDataCatalog.default.t VALUES (1)", "read-only"),
-        ("MSCK REPAIR TABLE strict", "MSCK"),
+        ("INSERT INTO AwsDataCatalog.default.t VALUES (1)", "no table named default.t"),
+        ("MSCK REPAIR TABLE strict", "Iceberg tables and nothing else"),
     ],
 )
 def test_what_cannot_be_done_says_why(athena, statement, words):
@@ -246,8 +248,68 @@ def test_a_query_is_unloaded_into_files_of_its_owner(dynaberg, athena):
     (entry,) = s3.list_objects_v2(Bucket="write-results", Prefix="lines/")["Contents"]
     lines = s3.get_object(Bucket="write-results", Key=entry["Key"])["Body"].read().splitlines()
     assert {json.loads(line)["transaction_id"] for line in lines} == {row["transaction_id"] for row in expected}
+    partitioned = query.replace("amount, date", "amount, hour").format(
+        "s3://write-results/by-hour/", "format = 'TEXTFILE', field_delimiter = ',', partitioned_by = ARRAY['hour']"
+    )
+    execution = athena.run(partitioned)
+    keys = {entry["Key"] for entry in s3.list_objects_v2(Bucket="write-results", Prefix="by-hour/")["Contents"]}
+    assert {key.split("/")[1] for key in keys} == {f"hour={row['hour']}" for row in expected}
+    (key,) = [key for key in keys if f"hour={expected[0]['hour']}/" in key]
+    lines = s3.get_object(Bucket="write-results", Key=key)["Body"].read().decode().splitlines()
+    assert f"{expected[0]['transaction_id']},0.00" in lines
+    assert stranger.status(stranger.client("s3").get_object, Bucket="write-results", Key=key) == 403
+    wrong = partitioned.replace("by-hour", "x").replace("['hour']", "['amount']")
+    assert "the last ones of the query" in athena.reason(wrong)
     assert "ORC" in athena.reason(query.format("s3://write-results/x/", "format = 'ORC'"))
     assert "no bucket" in athena.reason(query.format("s3://nowhere/x/", "format = 'JSON'"))
+
+
+def test_a_table_is_optimized_and_vacuumed(dynaberg, athena, lake):
+    athena.run("""CREATE TABLE worn (id bigint, part string) PARTITIONED BY (part)
+        TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '1', 'vacuum_min_snapshots_to_keep' = '1')""")
+    # The service would do the same, some time.
+    s3tables = dynaberg.client("s3tables")
+    for kind in ("icebergCompaction", "icebergSnapshotManagement"):
+        s3tables.put_table_maintenance_configuration(
+            tableBucketARN=ARN, namespace="analytics", name="worn", type=kind, value={"status": "disabled"}
+        )
+    for number in range(8):
+        athena.run(f"INSERT INTO worn VALUES ({number}, 'a'), ({number + 100}, 'b')")
+    athena.run("DELETE FROM worn WHERE id IN (1, 101)")
+
+    def files(part):
+        listed = lake.load_table("analytics.worn").inspect.files().to_pylist()
+        return sum(file["content"] == 0 and file["partition"]["part"] == part for file in listed)
+
+    assert (files("a"), files("b")) == (8, 8)
+    athena.run("OPTIMIZE worn REWRITE DATA USING BIN_PACK WHERE part = 'a'")
+    assert files("a") <= 2 and files("b") == 8
+    athena.run("OPTIMIZE analytics.worn REWRITE DATA USING BIN_PACK")
+    assert (files("a"), files("b")) == (1, 1)
+    expected = sorted([n for n in range(8) if n != 1] + [n + 100 for n in range(8) if n != 1])
+    assert sorted(lake.load_table("analytics.worn").scan().to_arrow()["id"].to_pylist()) == expected
+    snapshots = len(lake.load_table("analytics.worn").snapshots())
+    athena.run("ALTER TABLE worn SET TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '0')")
+    athena.run("VACUUM worn")
+    assert 1 == len(lake.load_table("analytics.worn").snapshots()) < snapshots
+    assert athena.rows("SELECT count(*) FROM worn") == [["14"]]
+    assert "BIN_PACK" in athena.reason("OPTIMIZE worn")
+    mechanic = Person(dynaberg, "mechanic")
+    for statement in ("VACUUM worn", "OPTIMIZE worn REWRITE DATA USING BIN_PACK"):
+        assert Sql(mechanic.client("athena")).reason(statement).startswith("PERMISSION_DENIED")
+
+
+def test_a_table_whose_query_is_stopped_is_not_there(athena, lake):
+    endless = "SELECT count(*) AS n FROM generate_series(1, 100000000) a, generate_series(1, 100000000) b"
+    query_id = start(athena.athena, f"CREATE TABLE stopped AS {endless}", **OPTIONS)
+    while not athena.rows("SELECT table_name FROM information_schema.tables WHERE table_name = 'stopped'"):
+        assert athena.athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]["State"] in (
+            "QUEUED",
+            "RUNNING",
+        )
+    athena.athena.stop_query_execution(QueryExecutionId=query_id)
+    while athena.rows("SELECT table_name FROM information_schema.tables WHERE table_name = 'stopped'"):
+        pass
 
 
 def test_a_table_that_a_pipeline_writes_is_changed_by_nobody_else(tmp_path):

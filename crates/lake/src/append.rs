@@ -1,21 +1,21 @@
 //! Rows that people add to a table which no pipeline writes.
 
+mod held_rows;
+
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::table::Table;
-use tracing::{debug, info};
+use tracing::info;
 use uuid::Uuid;
 
+pub(crate) use crate::append::held_rows::HeldRows;
 use crate::catalog::Catalog;
 use crate::commit::{Change, RowDelta, Stamp, commit, find};
-use crate::data_file::{WrittenFile, write_data_files};
+use crate::data_file::WrittenFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::arrow_schema;
-
-/// Rows are held until so many bytes of them have come together; then they become files.
-const HELD_BYTES_MAX: usize = 128 << 20;
 
 /// The pipeline that writes the table; `None` where people may.
 pub fn pipeline_of(table: &Table) -> Result<Option<String>> {
@@ -25,14 +25,8 @@ pub fn pipeline_of(table: &Table) -> Result<Option<String>> {
 /// Adds rows to a table, all of them in one snapshot. Dropped before its commit, it leaves the table as it was.
 pub struct Appender {
     catalog: Catalog,
-    table: Table,
     schema: SchemaRef,
-    commit_id: Uuid,
-    held: Vec<RecordBatch>,
-    held_bytes: usize,
-    files: Vec<WrittenFile>,
-    flush_count: u32,
-    row_count: u64,
+    rows: HeldRows,
 }
 
 impl Appender {
@@ -40,17 +34,8 @@ impl Appender {
     pub async fn open(catalog: &Catalog, table: &TableIdent) -> Result<Self> {
         let table = catalog.load_table(table).await?;
         refuse_owned(&table, find(table.metadata())?)?;
-        Ok(Self {
-            catalog: catalog.clone(),
-            schema: arrow_schema(&table)?,
-            table,
-            commit_id: catalog.ambient().uuid(),
-            held: Vec::new(),
-            held_bytes: 0,
-            files: Vec::new(),
-            flush_count: 0,
-            row_count: 0,
-        })
+        let schema = arrow_schema(&table)?;
+        Ok(Self { catalog: catalog.clone(), schema, rows: HeldRows::new(table, catalog.ambient().uuid()) })
     }
 
     /// The table's columns.
@@ -61,32 +46,22 @@ impl Appender {
     /// Takes rows whose columns are named as the table's. One that is missing is null. `Refused` where a value does not
     /// fit its column.
     pub async fn write(&mut self, rows: RecordBatch) -> Result<()> {
-        self.row_count += rows.num_rows() as u64;
-        self.held_bytes += rows.get_array_memory_size();
-        self.held.push(rows);
-        if self.held_bytes >= HELD_BYTES_MAX { self.flush().await } else { Ok(()) }
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        let file_prefix = format!("{}-{}", self.commit_id, self.flush_count);
-        self.flush_count += 1;
-        self.held_bytes = 0;
-        let written = write_data_files(&self.table, &file_prefix, &std::mem::take(&mut self.held)).await?;
-        self.files.extend(written.files);
-        Ok(())
+        self.rows.write(rows).await
     }
 
     /// Makes the rows visible, and tells how many they are. `Refused` where a pipeline has taken the table over.
     pub async fn commit(mut self) -> Result<u64> {
-        self.flush().await?;
-        if self.files.is_empty() {
+        self.rows.flush().await?;
+        let (commit_id, row_count) = (self.rows.commit_id, self.rows.row_count);
+        if self.rows.files.is_empty() {
             return Ok(0);
         }
-        let mut append = Append { commit_id: self.commit_id, files: self.files.clone(), is_doubtful: false };
-        match commit(&self.catalog, self.table.clone(), &mut append).await {
+        let mut append = Append { commit_id, files: self.rows.files.clone(), is_doubtful: false };
+        let table = self.rows.table.clone();
+        match commit(&self.catalog, table.clone(), &mut append).await {
             Ok(landed) => {
-                info!(table = %self.table.identifier(), snapshot_id = landed.snapshot_id, rows = self.row_count, "appended");
-                Ok(self.row_count)
+                info!(table = %table.identifier(), snapshot_id = landed.snapshot_id, rows = row_count, "appended");
+                Ok(row_count)
             }
             Err(error) => {
                 // After a request whose outcome is unknown the files may be in the table.
@@ -100,11 +75,7 @@ impl Appender {
 
     /// Deletes what was written, for rows that shall not come. What cannot be deleted is found by the sweep.
     pub async fn abandon(self) {
-        for file in &self.files {
-            if let Err(error) = self.table.file_io().delete(&file.path).await {
-                debug!(path = file.path, %error, "left a file behind");
-            }
-        }
+        self.rows.abandon().await;
     }
 }
 
@@ -137,7 +108,7 @@ impl Change for Append {
 }
 
 /// A pipeline's index would miss the rows, and its next commit could bring a key twice.
-fn refuse_owned(table: &Table, found: Option<Stamp>) -> Result<()> {
+pub(crate) fn refuse_owned(table: &Table, found: Option<Stamp>) -> Result<()> {
     match found {
         None => Ok(()),
         Some(stamp) => {

@@ -15,6 +15,7 @@ pub mod maintain;
 mod position_deletes;
 mod properties;
 mod rebuild;
+mod row_edits;
 mod scan;
 mod storage;
 mod table_writer;
@@ -32,6 +33,7 @@ pub use evolve::{
     schema_history,
 };
 pub use properties::set_properties;
+pub use row_edits::{Edited, RowEdits};
 pub use scan::{LakeTable, OpenStore, ScanCache};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};

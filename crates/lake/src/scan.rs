@@ -3,7 +3,8 @@
 //! `snapshot_files` lists what the snapshot holds, `prune`, `bounds` and `row_groups` drop what a filter cannot match,
 //! `deletes` turns position deletes into row selections, `by_id` and `align` fit a file's columns to the table's.
 //! `execution` makes the plan: DataFusion's own Parquet scan for each `large_file`, in `pieces` that its `footer` allows, and
-//! ours for `small_files`, each a `small_file`; `whole_file` reads one file in its own order. `cache` keeps what never changes: manifests, deletes,
+//! ours for `small_files`, each a `small_file`; `whole_file` reads one file in its own order, `positioned` tells of each row
+//! where it is. `cache` keeps what never changes: manifests, deletes,
 //! footers; `pins` keeps a snapshot's files from being deleted while it is read.
 
 mod align;
@@ -17,6 +18,7 @@ mod large_file;
 mod location;
 mod pieces;
 mod pins;
+mod positioned;
 mod prune;
 mod row_groups;
 mod schema;
@@ -49,6 +51,7 @@ pub use crate::scan::cache::ScanCache;
 pub(crate) use crate::scan::deletes::deleted_rows;
 pub(crate) use crate::scan::location::Location;
 use crate::scan::pins::Pin;
+pub(crate) use crate::scan::positioned::PositionedTable;
 pub(crate) use crate::scan::snapshot_files::{CONCURRENT_READS, PlannedFile};
 
 /// Opens the object store that holds a location (`s3://bucket/…`, `file:///…`).
@@ -138,6 +141,13 @@ impl LakeTable {
 
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The paths of the data files that may hold rows for all of `filters`.
+    pub async fn files_matching(&self, state: &dyn Session, filters: &[Expr]) -> DataFusionResult<Vec<String>> {
+        let predicate = prune::Predicate::new(state, &self.columns, filters)?;
+        let files = self.plan(&predicate).await.map_err(|error| DataFusionError::External(error.into()))?;
+        Ok(files.iter().map(|file| file.entry.file_path().to_owned()).collect())
     }
 
     /// The columns in Iceberg's terms, in the order of [`TableProvider::schema`].

@@ -1,9 +1,12 @@
 //! The AWS Glue Data Catalog: table buckets as federated catalogs, and databases that are links to their namespaces.
 //!
-//! `names` reads catalogs, databases and tables; `links` makes and removes databases of the default catalog.
+//! `names` reads catalogs, databases and tables; `links` makes and removes databases of the default catalog; `tables` and
+//! `partitions` are about what such a database keeps itself.
 
 mod links;
 mod names;
+mod partitions;
+mod tables;
 
 use std::sync::Arc;
 
@@ -18,6 +21,7 @@ use crate::catalogs::CatalogName;
 use crate::grants::Grants;
 use crate::json;
 use crate::lakehouse::{Lakehouse, Region};
+use crate::own::Own;
 use crate::store::Store;
 use crate::view::View;
 
@@ -71,8 +75,18 @@ fn route(call: &Call<'_>, operation: &str) -> Answer {
         "GetTable" => names::get_table(call),
         "GetTableVersions" => names::get_table_versions(call),
         "SearchTables" => names::search_tables(call),
-        "GetPartitions" => names::get_partitions(call),
-        "GetPartition" => names::get_partition(call),
+        "CreateTable" => tables::create(call),
+        "UpdateTable" => tables::update(call),
+        "DeleteTable" => tables::delete(call),
+        "BatchDeleteTable" => tables::batch_delete(call),
+        "GetPartitions" => partitions::list(call),
+        "GetPartition" => partitions::get(call),
+        "BatchGetPartition" => partitions::batch_get(call),
+        "CreatePartition" => partitions::create(call),
+        "BatchCreatePartition" => partitions::batch_create(call),
+        "UpdatePartition" => partitions::update(call),
+        "DeletePartition" => partitions::delete(call),
+        "BatchDeletePartition" => partitions::batch_delete(call),
         "GetPartitionIndexes" => names::get_partition_indexes(call),
         "CreateDatabase" => links::create(call),
         "UpdateDatabase" => links::update(call),
@@ -95,6 +109,18 @@ impl Call<'_> {
             store: &self.glue.store,
             lakehouse: self.glue.lakehouse.as_ref(),
             grants: &self.glue.grants,
+            region: &self.region,
+            identity: &self.caller.identity,
+        }
+    }
+
+    /// What the default catalog keeps itself.
+    fn own(&self) -> Own<'_> {
+        Own {
+            store: &self.glue.store,
+            grants: &self.glue.grants,
+            lakehouse: self.glue.lakehouse.as_ref(),
+            ambient: &self.glue.ambient,
             region: &self.region,
             identity: &self.caller.identity,
         }

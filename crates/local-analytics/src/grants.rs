@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{Audit, Entry, Subject};
 use crate::catalogs::CatalogName;
 use crate::lakehouse::Region;
+use crate::own::Marker;
 use crate::policy::{self, CellsFilter, Grant, Policy, Principal, TableId};
 use crate::store::{Document, Result, Store};
 
@@ -141,9 +142,20 @@ impl Grants {
             }
             Resource::Object { bucket, key } => {
                 let owner = self.store.result_owner(&format!("{bucket}/{key}"))?;
+                if let Some(marker) = owner.as_deref().and_then(Marker::parse) {
+                    return self.decide_of_table(identity, action, &marker);
+                }
                 Ok(allowed(identity.is_administrator || owner.is_none_or(|owner| owner == identity.arn)))
             }
         }
+    }
+
+    /// Objects of an external table are for whoever may read or change all of it.
+    fn decide_of_table(&self, identity: &Identity, action: Action, marker: &Marker) -> Result<Decision> {
+        let (account_id, name) = marker.region.split_once('/').unwrap_or_default();
+        let region = Region { account_id: account_id.to_owned(), name: name.to_owned() };
+        let decision = policy::decide(self.policy(&region)?.as_ref(), principal(identity), action, &marker.table);
+        Ok(if decision == Decision::WHOLE { Decision::WHOLE } else { Decision::Denied })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Policy>>> {
@@ -188,6 +200,7 @@ pub(crate) fn principal(identity: &Identity) -> Principal<'_> {
 pub(crate) fn action(write: Write) -> Action {
     match write {
         Write::Insert => Action::Insert,
+        Write::Delete => Action::Delete,
         Write::Alter => Action::Alter,
         Write::Drop => Action::Drop,
         Write::CreateTable => Action::CreateTable,

@@ -2,7 +2,7 @@
 //!
 //! `athena`, `glue` and `lake_formation` speak AWS's protocols; `store` keeps what they must remember, `policy` decides who
 //! may see what, `grants` asks it for everybody, `view` is the catalogs as one caller sees them, `audit` keeps what was
-//! decided. What these services need of the warehouse is the trait [`Lakehouse`]; somebody else plugs it in.
+//! decided; `own` holds what the default catalog keeps beside the lake. What these services need of the warehouse is the trait [`Lakehouse`]; somebody else plugs it in.
 
 mod analytics;
 mod athena;
@@ -13,6 +13,7 @@ mod grants;
 mod json;
 mod lake_formation;
 mod lakehouse;
+mod own;
 mod policy;
 mod store;
 mod view;

@@ -1,10 +1,12 @@
 //! The catalogs as one caller sees them: names that are not granted do not exist.
 
 use aws_wire::{Action, Decision, Identity};
+use serde_json::Value;
 
 use crate::catalogs::{self, CatalogName, DEFAULT_DATABASE, Database, Target};
 use crate::grants::{self, Grants};
 use crate::lakehouse::{Lakehouse, LakehouseError, Region, TableDescription};
+use crate::own::{self, GlueTable};
 use crate::policy::{self, TableId};
 use crate::store::{Store, StoreError};
 
@@ -84,6 +86,52 @@ impl View<'_> {
             seen.extend(self.seen(&target, table)?);
         }
         Ok(Some(seen))
+    }
+
+    /// The tables and views that a database of the default catalog keeps itself; `None` where it is a link, or none.
+    pub(crate) fn own_tables(&self, catalog: &CatalogName, database: &str) -> Result<Option<Vec<(String, GlueTable)>>> {
+        let database = database.to_lowercase();
+        if *catalog != CatalogName::Default || own::database(self.store, self.region, &database)?.is_none() {
+            return Ok(None);
+        }
+        let mut seen = Vec::new();
+        for (name, table) in own::tables(self.store, self.region, &database)? {
+            seen.extend(self.seen_own(&database, &name, table)?.map(|table| (name, table)));
+        }
+        Ok(Some(seen))
+    }
+
+    pub(crate) fn own_table(&self, catalog: &CatalogName, database: &str, name: &str) -> Result<Option<GlueTable>> {
+        let (database, name) = (database.to_lowercase(), name.to_lowercase());
+        if *catalog != CatalogName::Default || own::database(self.store, self.region, &database)?.is_none() {
+            return Ok(None);
+        }
+        match own::table(self.store, self.region, &database, &name)? {
+            Some(table) => self.seen_own(&database, &name, table),
+            None => Ok(None),
+        }
+    }
+
+    /// The table with the columns that may be read, or with all where only its name may be known of.
+    fn seen_own(&self, database: &str, name: &str, mut table: GlueTable) -> Result<Option<GlueTable>> {
+        let policy = self.grants.policy(self.region)?;
+        let principal = grants::principal(self.identity);
+        let id = TableId::new(&CatalogName::Default, database, name);
+        if !policy::decide(&policy, principal, Action::Describe, &id).is_allowed() {
+            return Ok(None);
+        }
+        if let Decision::Allowed { columns, .. } = policy::decide(&policy, principal, Action::Select, &id) {
+            let is_seen = |column: &Value| column["Name"].as_str().is_some_and(|name| columns.contains(name));
+            if let Some(listed) =
+                table.input.get_mut("StorageDescriptor").and_then(|storage| storage["Columns"].as_array_mut())
+            {
+                listed.retain(is_seen);
+            }
+            if let Some(keys) = table.input.get_mut("PartitionKeys").and_then(Value::as_array_mut) {
+                keys.retain(is_seen);
+            }
+        }
+        Ok(Some(table))
     }
 
     pub(crate) fn table(&self, catalog: &CatalogName, database: &str, name: &str) -> Result<Option<TableDescription>> {

@@ -25,13 +25,16 @@ pub struct Answer {
 /// What a statement changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrote {
-    pub right: Write,
+    /// The rights that it took.
+    pub rights: Vec<Write>,
     /// `None` where that is the engine's own.
     pub catalog: Option<String>,
     pub database: String,
     pub table: String,
     /// Rows that were written; `None` where only the table's description changed.
     pub rows: Option<u64>,
+    /// Where they lie, in an external table: `s3://bucket/prefix/file.parquet`.
+    pub files: Option<Vec<String>>,
 }
 
 /// The state of a table that a query has seen.

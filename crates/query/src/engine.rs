@@ -6,7 +6,6 @@ use ambient::Ambient;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::TableReference;
 use datafusion::sql::parser::Statement;
-use futures::future::try_join_all;
 use lake::ScanCache;
 
 use crate::answer::{Answer, TableRead};
@@ -14,13 +13,12 @@ use crate::catalogs::{Catalogs, Context, DEFAULT_CATALOG, OneCatalog};
 use crate::diagnosis::{self, Known};
 use crate::error::Result;
 use crate::memory::Memory;
-use crate::named::{Named, agree_on_snapshots};
+use crate::named::{Edited, Named, agree_on_snapshots};
 use crate::rows::Rows;
 use crate::statement::{self, Parsed, Query};
-use crate::tables::{self, Tables};
-use crate::time_travel::Versions;
+use crate::tables::{self, Found, Tables};
 use crate::visible::Sight;
-use crate::{column_names, functions, listing, metadata_table, outside, session, unnest};
+use crate::{column_names, functions, listing, listing_other, metadata_table, outside, session, unnest};
 
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
@@ -103,14 +101,22 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn run(&self, context: &Context, sight: &Sight, mut statement: Statement) -> Result<Rows> {
-        let versions = Versions::take(&mut statement)?;
-        as_planned(&mut statement)?;
-        let references = self.state.resolve_table_references(&statement);
-        let references = references.map_err(|error| diagnosis::of(error, &[]))?;
-        let tables = references.into_iter().filter(|reference| !self.is_function(reference));
-        let mut named = try_join_all(tables.map(|reference| self.named(context, sight, &versions, reference))).await?;
-        agree_on_snapshots(&mut named);
+    pub(crate) async fn run(&self, context: &Context, sight: &Sight, statement: Statement) -> Result<Rows> {
+        self.run_beside(context, sight, statement, None).await
+    }
+
+    /// Begins to answer a query that may name a table which is being edited.
+    pub(crate) async fn run_beside(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        mut statement: Statement,
+        edited: Option<Edited<'_>>,
+    ) -> Result<Rows> {
+        let mut named = self.name_all(context, sight, &mut statement, 0).await?;
+        agree_on_snapshots(&mut named, edited.as_ref().map(|edited| edited.edits.table()));
+        self.plan_views(&mut named).await?;
+        named.extend(edited.map(Edited::named));
 
         let known: Vec<Known> = named.iter().map(Named::known).collect();
         let started = async {
@@ -118,8 +124,7 @@ impl Engine {
             Rows::start(&state, statement).await
         };
         let rows = started.await.map_err(|error| functions::suggest(diagnosis::of(error, &known), &self.state))?;
-        let read = named.iter().filter_map(|named| named.read.as_ref());
-        let mut tables: Vec<TableRead> = read.map(|read| TableRead::of(&read.table, &read.tables)).collect();
+        let mut tables: Vec<TableRead> = named.iter().flat_map(Named::reads).collect();
         tables.sort_by(|one, other| one.name.cmp(&other.name));
         tables.dedup();
         Ok(rows.of(tables, known))
@@ -138,20 +143,28 @@ impl Engine {
                 let tables = self.tables(context, sight, catalog.as_deref(), None).await?;
                 listing::list_tables(&tables, namespace.as_deref(), like.as_deref()).await
             }
-            Parsed::Describe(name) => {
-                let (_, tables, table) = self.load_named(context, sight, name).await?;
-                Ok(listing::describe(&table, &tables))
-            }
-            Parsed::ShowCreate(name) => {
-                let (_, tables, table) = self.load_named(context, sight, name).await?;
-                Ok(listing::create(&table, &tables.visible(&table)))
-            }
-            Parsed::ShowProperties(name) => {
-                let (_, tables, table) = self.load_named(context, sight, name).await?;
-                Ok(listing::properties(&table, &tables.visible(&table)))
+            Parsed::Describe(name) => match self.find_named(context, sight, name).await? {
+                (_, tables, Found::Lake(table)) => Ok(listing::describe(&table, &tables)),
+                (_, tables, Found::Other(other)) => Ok(listing_other::describe(&other, &tables)),
+            },
+            Parsed::ShowCreate(name) => match self.find_named(context, sight, name).await? {
+                (_, tables, Found::Lake(table)) => Ok(listing::create(&table, &tables.visible(&table))),
+                (_, tables, Found::Other(other)) => listing_other::create(&other, &tables),
+            },
+            Parsed::ShowProperties(name) => match self.find_named(context, sight, name).await? {
+                (_, tables, Found::Lake(table)) => Ok(listing::properties(&table, &tables.visible(&table))),
+                (_, _, Found::Other(other)) => Ok(listing_other::properties(&other)),
+            },
+            Parsed::ShowViews { catalog, namespace, like } => {
+                let namespace = namespace.or_else(|| context.database.clone());
+                let tables = self.tables(context, sight, catalog.as_deref(), None).await?;
+                listing_other::views(&tables, &self.cache, namespace.as_deref(), like.as_deref()).await
             }
             Parsed::ShowPartitions(name) => {
-                let (reference, tables, table) = self.load_named(context, sight, name).await?;
+                let (reference, tables, table) = match self.find_named(context, sight, name).await? {
+                    (reference, tables, Found::Lake(table)) => (reference, tables, table),
+                    (_, tables, Found::Other(other)) => return listing_other::partitions(&other, &tables),
+                };
                 let visible = tables.visible(&table);
                 // A partition's values are those of its rows, whichever these are.
                 if visible.row_filter.is_some() {
@@ -163,7 +176,7 @@ impl Engine {
     }
 
     /// `generate_series(1, 9)` stands where a table does.
-    fn is_function(&self, reference: &TableReference) -> bool {
+    pub(crate) fn is_function(&self, reference: &TableReference) -> bool {
         reference.schema().is_none() && self.state.table_functions().contains_key(reference.table())
     }
 }

@@ -59,6 +59,10 @@ pub(crate) const OUTSIDE: &str = "DYN211";
 pub(crate) const REFUSED: &str = "DYN212";
 /// Whoever asks may not change the table.
 pub(crate) const DENIED: &str = "DYN213";
+/// Two rows of a MERGE would change the same row of the table.
+pub(crate) const MULTIPLE_MATCHES: &str = "DYN214";
+/// Others keep changing the table.
+pub(crate) const OVERTAKEN: &str = "DYN215";
 
 impl Error {
     /// `message` says what is wrong: lower case, no full stop.
@@ -135,7 +139,7 @@ impl Fix {
 }
 
 /// The byte offset of a line and column, at most the end of the line.
-fn offset(sql: &str, line: u64, column: u64) -> usize {
+pub(crate) fn offset(sql: &str, line: u64, column: u64) -> usize {
     let mut start = 0;
     for (text, number) in sql.split_inclusive('\n').zip(1..) {
         if number == line {

@@ -1,104 +1,215 @@
-//! Writes what a query gives into files: `UNLOAD (SELECT …) TO 's3://…' WITH (format = 'PARQUET')`.
+//! Writes what a query gives into files: `UNLOAD (SELECT …) TO 's3://…' WITH (format = 'PARQUET')`, and the rows of external
+//! tables.
+//!
+//! `encoder` turns rows into bytes, `partitioned` parts them by the columns that folders are named after.
 
-use std::sync::Arc;
+mod encoder;
+mod partitioned;
+
+use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::json::LineDelimitedWriter;
-use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use tokio::io::AsyncWriteExt;
 
 use crate::error::{EXECUTION, Error, MEANING, Result};
+use crate::export::encoder::{Encoder, Encoding};
+use crate::external::{ExternalTable, FileFormat, ObjectAccess, split_location};
 use crate::rows::Rows;
 
-/// Rows of Parquet are held until so many bytes of them have come together.
-const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
+pub(crate) use crate::export::partitioned::NULL_PARTITION;
+pub use crate::export::partitioned::folder_value;
+
+/// As Athena has it: every partition is a file that is open until the last row.
+const PARTITIONS_MAX: usize = 100;
 
 /// Where rows are to go, and how they are to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
     /// As the statement has it: `s3://bucket/prefix/`.
     pub location: String,
-    format: Format,
+    encoding: Encoding,
+    /// The last columns, after which folders are named.
+    partitioned_by: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Parquet(Compression),
-    /// One object a line.
-    Json,
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// `s3://bucket/prefix/name_0.parquet`
+    pub files: Vec<String>,
+    pub row_count: u64,
+    /// The values that folders are named after; one without values where there are no such columns.
+    pub partitions: Vec<Vec<Option<String>>>,
 }
+
+const PROPERTIES: [&str; 3] = ["format", "compression", "field_delimiter"];
 
 impl Export {
     /// `properties` are those of WITH.
-    pub(crate) fn new(location: String, properties: &[(String, String)]) -> Result<Self> {
-        let find =
-            |name: &str| properties.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_uppercase());
-        let unserved = |what: &str, value: &str, help: &str| {
-            Error::new(MEANING, format!("{what} = '{value}' is not served here")).with_help(help)
-        };
-        if let Some((name, value)) = properties.iter().find(|(name, _)| !["format", "compression"].contains(&&**name)) {
-            return Err(unserved(name, value, "format and compression"));
+    pub(crate) fn new(location: String, properties: &[(String, String)], partitioned_by: Vec<String>) -> Result<Self> {
+        let find = |name: &str| properties.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        if let Some((name, value)) = properties.iter().find(|(name, _)| !PROPERTIES.contains(&&**name)) {
+            return Err(unserved(name, value, "format, compression, field_delimiter and partitioned_by"));
         }
-        let compression = find("compression");
-        let format = match (find("format").as_deref(), compression.as_deref()) {
-            (Some("PARQUET"), None | Some("ZSTD")) => Format::Parquet(Compression::ZSTD(ZstdLevel::default())),
-            (Some("PARQUET"), Some("SNAPPY")) => Format::Parquet(Compression::SNAPPY),
-            (Some("PARQUET") | None, Some("NONE")) => Format::Parquet(Compression::UNCOMPRESSED),
-            (None, None) => {
-                return Err(Error::new(MEANING, "no format is given").with_help("WITH (format = 'PARQUET')"));
+        let Some(format) = find("format") else {
+            return Err(Error::new(MEANING, "no format is given").with_help("WITH (format = 'PARQUET')"));
+        };
+        let encoding = Encoding::new(&format, find("compression").as_deref(), find("field_delimiter").as_deref())?;
+        Ok(Self { location, encoding, partitioned_by })
+    }
+
+    /// How rows are added to a table.
+    pub(crate) fn of_table(table: &ExternalTable) -> Result<Self> {
+        let encoding = match &table.format {
+            FileFormat::Parquet => Encoding::Parquet(Compression::ZSTD(ZstdLevel::default())),
+            FileFormat::JsonLines { .. } => Encoding::Json { is_gzip: false },
+            FileFormat::Delimited(format) if format.quote.is_none() && format.escape.is_none() => {
+                Encoding::Delimited { separator: format.separator, is_gzip: false }
             }
-            (Some("PARQUET"), Some(other)) => return Err(unserved("compression", other, "ZSTD, SNAPPY or NONE")),
-            (Some("JSON"), None | Some("NONE")) => Format::Json,
-            (Some("JSON"), Some(other)) => return Err(unserved("compression", other, "NONE")),
-            (other, _) => return Err(unserved("format", other.unwrap_or_default(), "PARQUET or JSON")),
+            FileFormat::Delimited(_) => {
+                let error = Error::new(MEANING, format!("rows of {} are read, and not written", table.name));
+                return Err(error.with_help("a table that is STORED AS PARQUET"));
+            }
         };
-        Ok(Self { location, format })
+        let partitioned_by = table.partition_columns.iter().map(|field| field.name().clone()).collect();
+        Ok(Self { location: table.location.clone(), encoding, partitioned_by })
     }
 
-    /// What the name of a file ends in.
-    pub fn extension(&self) -> &'static str {
-        match self.format {
-            Format::Parquet(_) => "parquet",
-            Format::Json => "json",
-        }
+    /// Writes `rows` to objects whose names begin with `name`. Where it fails none of them is left.
+    pub async fn write(&self, rows: &mut Rows, access: &dyn ObjectAccess, name: &str) -> Result<Exported> {
+        partitioned::check(rows.schema(), &self.partitioned_by)?;
+        self.write_as(rows, access, name, |batch| Ok(batch.clone())).await
     }
 
-    /// Writes `rows` to one object, and tells how many they are. Where there are none, or it fails, there is no object.
-    pub async fn write(&self, rows: &mut Rows, store: Arc<dyn ObjectStore>, to: Path) -> Result<u64> {
-        let failed = |error: &dyn std::fmt::Display| Error::new(EXECUTION, format!("write {to}: {error}"));
-        let mut file = BufWriter::new(store, to.clone());
-        let (mut encoder, mut row_count) = (None, 0);
+    /// The same for rows as `fit` makes them, with the columns to partition by at their end.
+    pub(crate) async fn write_as(
+        &self,
+        rows: &mut Rows,
+        access: &dyn ObjectAccess,
+        name: &str,
+        fit: impl Fn(&RecordBatch) -> Result<RecordBatch>,
+    ) -> Result<Exported> {
+        let mut open = OpenFiles { export: self, access, name, files: BTreeMap::new(), row_count: 0 };
         let written = async {
             while let Some(batch) = rows.next().await {
-                let batch = batch?;
-                row_count += batch.num_rows() as u64;
-                let open = match encoder.take() {
-                    Some(open) => open,
-                    None => Encoder::new(self.format, &batch.schema()).map_err(|error| failed(&error))?,
-                };
-                let (open, bytes) = on_a_thread(move || open.encode(&batch)).await.map_err(|error| failed(&error))?;
-                encoder = Some(open);
-                file.put(bytes.into()).await.map_err(|error| failed(&error))?;
+                open.write(&fit(&batch?)?).await?;
             }
-            let Some(open) = encoder.take().filter(|_| row_count > 0) else { return Ok(()) };
-            let bytes = on_a_thread(move || open.finish()).await.map_err(|error| failed(&error))?;
-            file.put(bytes.into()).await.map_err(|error| failed(&error))?;
-            file.shutdown().await.map_err(|error| failed(&error))
+            Ok(())
         };
-        let written: Result<()> = written.await;
-        if written.is_err() || row_count == 0 {
-            // Nothing of it is to be seen; where it cannot be taken back, the object was never there whole.
-            let _ = file.abort().await;
+        match written.await {
+            Ok(()) => open.finish().await,
+            Err(error) => {
+                open.abort().await;
+                Err(error)
+            }
         }
-        written.map(|()| row_count)
     }
+}
+
+fn unserved(what: &str, value: &str, help: &str) -> Error {
+    Error::new(MEANING, format!("{what} = '{value}' is not served here")).with_help(help)
+}
+
+/// The files that are being written, by the values of their partition.
+struct OpenFiles<'a> {
+    export: &'a Export,
+    access: &'a dyn ObjectAccess,
+    name: &'a str,
+    files: BTreeMap<Vec<Option<String>>, OpenFile>,
+    row_count: u64,
+}
+
+struct OpenFile {
+    key: Path,
+    writer: BufWriter,
+    /// `None` while a thread has it.
+    encoder: Option<Encoder>,
+}
+
+impl OpenFiles<'_> {
+    async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.row_count += rows.num_rows() as u64;
+        for (values, rows) in partitioned::part(rows, &self.export.partitioned_by)? {
+            if !self.files.contains_key(&values) {
+                let file = self.open(&values, &rows).await?;
+                self.files.insert(values.clone(), file);
+            }
+            let file = self.files.get_mut(&values).expect("it was opened just now");
+            let encoder = file.encoder.take().expect("no thread has it");
+            let key = file.key.clone();
+            let (encoder, bytes) =
+                on_a_thread(move || encoder.encode(&rows)).await.map_err(|error| failed(&key, &error))?;
+            file.encoder = Some(encoder);
+            file.writer.put(bytes.into()).await.map_err(|error| failed(&key, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self, values: &[Option<String>], rows: &RecordBatch) -> Result<OpenFile> {
+        if self.files.len() >= PARTITIONS_MAX {
+            let message = format!("HIVE_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of {PARTITIONS_MAX} open writers");
+            return Err(Error::new(EXECUTION, message).with_help("fewer partitions in one statement"));
+        }
+        let (bucket, prefix) = split_location(&self.export.location).map_err(|error| failed(&self.name, &error))?;
+        let folders = partitioned::folders(&self.export.partitioned_by, values);
+        let file = format!("{}_{}.{}", self.name, self.files.len(), self.export.encoding.extension());
+        let key = [prefix.as_ref(), folders.as_str(), file.as_str()].into_iter().filter(|part| !part.is_empty());
+        let key = key.collect::<Vec<_>>().join("/");
+        self.access.begin(bucket, &key).await.map_err(|error| failed(&key, &error))?;
+        let store = self.access.open(bucket).map_err(|error| failed(&key, &error))?;
+        let key = Path::parse(&key).map_err(|error| failed(&key, &error))?;
+        let encoder = Encoder::new(&self.export.encoding, &rows.schema()).map_err(|error| failed(&key, &error))?;
+        Ok(OpenFile { writer: BufWriter::new(store, key.clone()), key, encoder: Some(encoder) })
+    }
+
+    async fn finish(mut self) -> Result<Exported> {
+        let (bucket, _) = split_location(&self.export.location).map_err(|error| failed(&self.name, &error))?;
+        let mut exported = Exported { row_count: self.row_count, ..Exported::default() };
+        let mut unfinished = None;
+        for (values, file) in &mut self.files {
+            let key = file.key.clone();
+            let encoder = file.encoder.take().expect("no thread has it");
+            let finished = async {
+                let bytes = on_a_thread(move || encoder.finish()).await.map_err(|error| failed(&key, &error))?;
+                file.writer.put(bytes.into()).await.map_err(|error| failed(&key, &error))?;
+                file.writer.shutdown().await.map_err(|error| failed(&key, &error))
+            };
+            if let Err(error) = finished.await {
+                unfinished = Some(error);
+                break;
+            }
+            exported.files.push(format!("s3://{bucket}/{}", file.key));
+            exported.partitions.push(values.clone());
+        }
+        match unfinished {
+            None => Ok(exported),
+            Some(error) => {
+                self.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing of it is to be seen; where something cannot be taken back, the object was never there whole.
+    async fn abort(&mut self) {
+        let Ok((bucket, _)) = split_location(&self.export.location) else { return };
+        for file in self.files.values_mut() {
+            let is_there = file.encoder.is_none() && file.writer.abort().await.is_err();
+            if !is_there {
+                continue;
+            }
+            if let Ok(store) = self.access.open(bucket) {
+                let _ = object_store::ObjectStoreExt::delete(&store, &file.key).await;
+            }
+        }
+    }
+}
+
+fn failed(what: &dyn std::fmt::Display, error: &dyn std::fmt::Display) -> Error {
+    Error::new(EXECUTION, format!("write {what}: {error}"))
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -108,47 +219,13 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, Cause> 
     tokio::task::spawn_blocking(work).await?
 }
 
-/// A file that is being written; its bytes go on as they are ready.
-enum Encoder {
-    Parquet(Box<ArrowWriter<Vec<u8>>>),
-    Json,
-}
-
-impl Encoder {
-    fn new(format: Format, schema: &SchemaRef) -> Result<Self, Cause> {
-        let Format::Parquet(compression) = format else { return Ok(Self::Json) };
-        let properties = WriterProperties::builder().set_compression(compression).build();
-        // Readers are to see Parquet's types, and not how we held the values.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        Ok(Self::Parquet(Box::new(ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)?)))
-    }
-
-    fn encode(self, batch: &RecordBatch) -> Result<(Self, Vec<u8>), Cause> {
-        match self {
-            Self::Parquet(mut writer) => {
-                writer.write(batch)?;
-                if writer.in_progress_size() >= ROW_GROUP_BYTES_MAX {
-                    writer.flush()?;
-                }
-                let bytes = std::mem::take(writer.inner_mut());
-                Ok((Self::Parquet(writer), bytes))
-            }
-            Self::Json => {
-                let mut writer = LineDelimitedWriter::new(Vec::new());
-                writer.write(batch)?;
-                writer.finish()?;
-                Ok((Self::Json, writer.into_inner()))
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Vec<u8>, Cause> {
-        match self {
-            Self::Parquet(mut writer) => {
-                writer.finish()?;
-                Ok(std::mem::take(writer.inner_mut()))
-            }
-            Self::Json => Ok(Vec::new()),
-        }
-    }
+/// The compression of Parquet files by Athena's name for it.
+fn parquet_compression(name: Option<&str>) -> Result<Compression> {
+    Ok(match name.map(str::to_uppercase).as_deref() {
+        None | Some("ZSTD") => Compression::ZSTD(ZstdLevel::default()),
+        Some("SNAPPY") => Compression::SNAPPY,
+        Some("GZIP") => Compression::GZIP(GzipLevel::default()),
+        Some("NONE") => Compression::UNCOMPRESSED,
+        Some(other) => return Err(unserved("compression", other, "ZSTD, SNAPPY, GZIP or NONE")),
+    })
 }

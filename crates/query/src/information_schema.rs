@@ -10,11 +10,12 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use futures::future::try_join_all;
 use iceberg::TableIdent;
-use lake::{ErrorKind, LakeTable, ScanCache};
+use lake::{ErrorKind, ScanCache};
 
 use crate::error::{Error, NO_SUCH_TABLE, Result};
 use crate::functions::trino_name;
-use crate::tables::{self, Tables};
+use crate::listing_other;
+use crate::tables::{self, Found, Tables};
 use crate::visible::SeenTables;
 
 const SCHEMA: &str = "information_schema";
@@ -67,9 +68,12 @@ async fn columns(tables: &SeenTables, cache: &Arc<ScanCache>, catalog: &str) -> 
     let all = sorted(tables).await?;
     let loaded = try_join_all(all.iter().map(|table| load(tables, cache, table))).await?;
     let mut rows: Vec<Column> = Vec::new();
-    for table in loaded.into_iter().flatten() {
-        let ident = table.table().identifier();
-        let fields = tables.see(&table).schema();
+    for (ident, found) in all.iter().zip(loaded) {
+        let fields = match found {
+            Some(Found::Lake(table)) => tables.see(&table).schema(),
+            Some(Found::Other(other)) => listing_other::visible_columns(&other, tables),
+            None => continue,
+        };
         rows.extend(fields.fields().iter().zip(1..).map(|(field, position)| Column {
             schema: ident.namespace().to_url_string(),
             table: ident.name().to_owned(),
@@ -103,8 +107,8 @@ struct Column {
 }
 
 /// `None` for a table that went away since it was listed, or has no schema yet.
-async fn load(tables: &SeenTables, cache: &Arc<ScanCache>, table: &TableIdent) -> Result<Option<LakeTable>> {
-    match tables.load(table, cache).await {
+async fn load(tables: &SeenTables, cache: &Arc<ScanCache>, table: &TableIdent) -> Result<Option<Found>> {
+    match tables::load_exactly(tables, cache, table).await {
         Ok(table) => Ok(Some(table)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(tables::unreadable(error)),

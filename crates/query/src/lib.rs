@@ -3,7 +3,8 @@
 //! `engine` takes a query from text to answer, in a `session` of DataFusion within its `memory`; `rows` come as they are
 //! computed. `dialect` lets sqlparser read Athena's SQL, `statement` says what kind of
 //! statement it is, `parameters` fills in its `?`. `catalogs` and `tables` find the tables it names, `time_travel` their
-//! versions, `named` puts these together; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
+//! versions, `named` puts these together; `own_tables` are those that a catalog keeps beside the lake, `external` reads
+//! tables over other files, `views` plans queries under a name; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
 //! what a catalog tells of itself. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
 //! and `arithmetic` where Athena computes otherwise. `writing` changes tables,
@@ -19,15 +20,18 @@ mod dialect;
 mod engine;
 mod error;
 mod export;
+mod external;
 mod functions;
 mod information_schema;
 mod letter_case;
 mod links;
 mod listing;
+mod listing_other;
 mod memory;
 mod metadata_table;
 mod named;
 mod outside;
+mod own_tables;
 mod parameters;
 mod rows;
 mod session;
@@ -37,6 +41,7 @@ mod time_travel;
 mod type_name;
 mod type_planner;
 mod unnest;
+mod views;
 mod visible;
 mod writing;
 
@@ -44,9 +49,15 @@ pub use answer::{Answer, SnapshotRead, TableRead, Wrote};
 pub use catalogs::{Catalogs, Context, DEFAULT_CATALOG, NoCatalogs};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, Fix, Place, Result};
-pub use export::Export;
+pub use export::{Export, Exported, folder_value};
+pub use external::{
+    ColumnDefinition, Delimited, ExternalDefinition, ExternalTable, FileFormat, NewPartition, ObjectAccess, Partition,
+    hive_column, hive_type, matching,
+};
+pub use lake::{Error as LakeError, ErrorKind as LakeErrorKind};
 pub use links::{Link, LinkedCatalogs};
 pub use memory::Memory;
+pub use own_tables::{Other, OwnTables, View};
 pub use rows::{Meter, Rows};
 pub use statement::{Query, StatementKind, parse, parse_one, parse_with_parameters};
 pub use tables::Tables;

@@ -8,6 +8,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, Error, ErrorKind, LakeTable, Result, ScanCache};
 
 use crate::catalogs::{Catalogs, DEFAULT_CATALOG};
+use crate::own_tables::OwnTables;
 use crate::tables::Tables;
 
 /// Catalogs, and beside them `AwsDataCatalog`, which holds links. Cheap to clone.
@@ -17,6 +18,8 @@ pub struct LinkedCatalogs {
     pub catalogs: Arc<dyn Catalogs>,
     /// The databases of `AwsDataCatalog`, in lower case; an empty one leads nowhere.
     pub links: Arc<BTreeMap<String, Option<Link>>>,
+    /// What the databases that lead nowhere hold themselves; `None` where that is nothing.
+    pub own: Option<Arc<dyn OwnTables>>,
     /// Further names of catalogs, in lower case.
     pub aliases: Arc<HashMap<String, String>>,
 }
@@ -69,7 +72,11 @@ impl Tables for LinkedCatalogs {
     }
 
     async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        let Some((tables, target)) = self.follow(namespace).await? else { return Ok(Vec::new()) };
+        let Some((tables, target)) = self.follow(namespace).await? else {
+            let Some(own) = self.own(namespace) else { return Ok(Vec::new()) };
+            let names = own.list(&namespace.to_url_string()).await?;
+            return Ok(names.into_iter().map(|name| TableIdent::new(namespace.clone(), name)).collect());
+        };
         match tables.list_tables(&target).await {
             Ok(found) => {
                 let linked = |table: TableIdent| TableIdent::new(namespace.clone(), table.name().to_owned());
@@ -93,5 +100,10 @@ impl Tables for LinkedCatalogs {
             Some((tables, target)) => tables.writable(&TableIdent::new(target, table.name().to_owned())).await,
             None => Ok(None),
         }
+    }
+
+    fn own(&self, namespace: &NamespaceIdent) -> Option<Arc<dyn OwnTables>> {
+        let is_own = matches!(self.links.get(&namespace.to_url_string().to_lowercase()), Some(None));
+        self.own.clone().filter(|_| is_own)
     }
 }

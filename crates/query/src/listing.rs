@@ -48,7 +48,7 @@ async fn check_namespace(tables: &dyn Tables, namespace: &str) -> Result<()> {
     Err(Error::new(NO_SUCH_TABLE, format!("no database named {namespace}")).with_help("SHOW DATABASES"))
 }
 
-fn is_like(name: &str, pattern: &str) -> bool {
+pub(crate) fn is_like(name: &str, pattern: &str) -> bool {
     let text = |text: &str| StringArray::from(vec![text]);
     ilike(&text(name), &text(pattern)).is_ok_and(|like| like.value(0))
 }

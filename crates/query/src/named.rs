@@ -4,20 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::TimestampMillisecondType;
+use arrow::datatypes::{Schema, SchemaRef, TimestampMillisecondType};
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::sql::TableReference;
+use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
-use lake::LakeTable;
+use futures::future::{BoxFuture, try_join_all};
+use iceberg::TableIdent;
+use lake::{LakeTable, RowEdits};
 use uuid::Uuid;
 
+use crate::answer::TableRead;
 use crate::catalogs::{Context, DEFAULT_CATALOG};
 use crate::diagnosis::{self, Known};
 use crate::engine::{Engine, as_planned};
-use crate::error::{Error, MEANING, Result};
+use crate::error::{Error, MEANING, REFUSED, Result};
+use crate::external::hive_column;
+use crate::own_tables::Other;
 use crate::rows::Rows;
+use crate::tables::Found;
 use crate::time_travel::{self, Version, Versions};
+use crate::views::{self, ViewBody};
 use crate::visible::{SeenCatalogs, SeenTables, Sight};
 use crate::{information_schema, metadata_table, session, statement, tables};
 
@@ -26,8 +35,12 @@ pub(crate) struct Named {
     pub reference: TableReference,
     /// What the query sees of it.
     pub seen: Arc<dyn TableProvider>,
-    /// The lake's table behind it; `None` where a catalog tells of itself.
+    /// The lake's table behind it; `None` where there is none.
     pub read: Option<Read>,
+    /// What could be seen of a table that is not the lake's.
+    pub other: Option<TableRead>,
+    /// What a view stands for; until it is planned, nothing is seen.
+    pub view: Option<ViewBody>,
 }
 
 pub(crate) struct Read {
@@ -38,7 +51,40 @@ pub(crate) struct Read {
     is_now: bool,
 }
 
+/// A table whose rows are being edited.
+pub(crate) struct Edited<'a> {
+    pub edits: &'a RowEdits,
+    /// What it is called where it was found.
+    pub ident: TableIdent,
+    pub found_in: SeenTables,
+}
+
+/// What a query calls the table that is being edited.
+pub(crate) const EDITED: &str = "$edited";
+
+impl Edited<'_> {
+    /// The table with the places of its rows.
+    pub fn named(self) -> Named {
+        let table = self.edits.table().named(self.ident);
+        let read = Read { tables: self.found_in, table, is_now: true };
+        Named {
+            reference: TableReference::bare(EDITED),
+            seen: self.edits.positioned(),
+            read: Some(read),
+            other: None,
+            view: None,
+        }
+    }
+}
+
 impl Named {
+    /// The tables that it stands for, with those of views.
+    pub fn reads(&self) -> Vec<TableRead> {
+        let own = self.read.as_ref().map(|read| TableRead::of(&read.table, &read.tables));
+        let inner = self.view.iter().flat_map(|view| &view.tables).flat_map(Named::reads);
+        own.into_iter().chain(self.other.clone()).chain(inner).collect()
+    }
+
     pub fn known(&self) -> Known {
         let name = match &self.read {
             Some(read) => read.table.table().identifier().to_string(),
@@ -72,27 +118,61 @@ impl Engine {
         default.filter(|_| reference.catalog().is_none())
     }
 
-    async fn load(
+    pub(crate) async fn find(
+        &self,
+        context: &Context,
+        sight: &Sight,
+        reference: &TableReference,
+    ) -> Result<(SeenTables, Found)> {
+        let tables = self.tables(context, sight, reference.catalog(), Some(reference)).await?;
+        let found = tables::load(&tables, &self.cache, self.default_database(context, reference), reference).await?;
+        Ok((tables, found))
+    }
+
+    /// A table of the lake.
+    pub(crate) async fn load(
         &self,
         context: &Context,
         sight: &Sight,
         reference: &TableReference,
     ) -> Result<(SeenTables, LakeTable)> {
-        let tables = self.tables(context, sight, reference.catalog(), Some(reference)).await?;
-        let table = tables::load(&tables, &self.cache, self.default_database(context, reference), reference).await?;
-        Ok((tables, table))
+        match self.find(context, sight, reference).await? {
+            (tables, Found::Lake(table)) => Ok((tables, table)),
+            (_, Found::Other(_)) => {
+                let error = Error::new(REFUSED, format!("{reference} is no Iceberg table, and this takes one"));
+                Err(error.with_help("a table of \"s3tablescatalog/BUCKET\""))
+            }
+        }
     }
 
-    pub(crate) async fn load_named(
+    pub(crate) async fn find_named(
         &self,
         context: &Context,
         sight: &Sight,
         name: ObjectName,
-    ) -> Result<(TableReference, SeenTables, LakeTable)> {
+    ) -> Result<(TableReference, SeenTables, Found)> {
         let reference = object_name_to_table_reference(name, true);
         let reference = reference.map_err(|error| diagnosis::of(error, &[]))?;
-        let (tables, table) = self.load(context, sight, &reference).await?;
-        Ok((reference, tables, table))
+        let (tables, found) = self.find(context, sight, &reference).await?;
+        Ok((reference, tables, found))
+    }
+
+    /// Everything that a query names, ready to be planned but for its views. `depth` counts the views around it.
+    pub(crate) fn name_all<'a>(
+        &'a self,
+        context: &'a Context,
+        sight: &'a Sight,
+        statement: &'a mut Statement,
+        depth: usize,
+    ) -> BoxFuture<'a, Result<Vec<Named>>> {
+        Box::pin(async move {
+            let versions = Versions::take(statement)?;
+            as_planned(statement)?;
+            let references = self.state.resolve_table_references(statement);
+            let references = references.map_err(|error| diagnosis::of(error, &[]))?;
+            let tables = references.into_iter().filter(|name| !self.is_function(name) && name.table() != EDITED);
+            try_join_all(tables.map(|reference| self.named(context, sight, &versions, reference, depth))).await
+        })
     }
 
     /// The table behind a name, at the version and in the guise that the name asks for.
@@ -102,6 +182,7 @@ impl Engine {
         sight: &Sight,
         versions: &Versions,
         reference: TableReference,
+        depth: usize,
     ) -> Result<Named> {
         let database = reference.schema().or(self.default_database(context, &reference));
         if database.is_some_and(information_schema::is_meant) {
@@ -116,7 +197,17 @@ impl Engine {
             Some((name, kind)) => (name, Some(kind)),
             None => (name, None),
         };
-        let (tables, now) = self.load(context, sight, &with_name(&reference, name)).await?;
+        let (tables, found) = self.find(context, sight, &with_name(&reference, name)).await?;
+        let now = match found {
+            Found::Lake(table) => table,
+            Found::Other(other) if version.is_none() && kind.is_none() => {
+                return self.named_other(sight, tables, reference, other, depth).await;
+            }
+            Found::Other(_) => {
+                let error = Error::new(MEANING, format!("{reference} has no versions and no metadata tables"));
+                return Err(error.with_help("an Iceberg table"));
+            }
+        };
         let is_whole = tables.visible(&now).is_whole();
         // It tells of all rows and columns.
         if kind.is_some() && !is_whole {
@@ -136,7 +227,53 @@ impl Engine {
             Some(kind) => metadata_table::read(&table, kind).await?,
             None => tables.see_version(&table, &now),
         };
-        Ok(Named { reference, seen, read: Some(Read { tables, table, is_now }) })
+        Ok(Named { reference, seen, read: Some(Read { tables, table, is_now }), other: None, view: None })
+    }
+
+    /// An external table, or a view with all that it names.
+    async fn named_other(
+        &self,
+        sight: &Sight,
+        tables: SeenTables,
+        reference: TableReference,
+        other: Other,
+        depth: usize,
+    ) -> Result<Named> {
+        let read = |database: &str, name: &str, schema: &SchemaRef| TableRead {
+            catalog: tables.catalog().map(str::to_owned),
+            name: format!("{database}.{name}"),
+            snapshot: None,
+            visible: tables.visible_of(database, name, schema),
+        };
+        match other {
+            Other::External(table) => {
+                let (database, name) = (table.database.clone(), table.name.clone());
+                let other = Some(read(&database, &name, &table.schema()));
+                let seen = tables.see_other(&database, &name, Arc::new(table));
+                Ok(Named { reference, seen, read: None, other, view: None })
+            }
+            Other::View(view) => {
+                if depth >= views::DEPTH_MAX {
+                    let message = format!("views are nested more than {} deep at {reference}", views::DEPTH_MAX);
+                    return Err(Error::new(MEANING, message).with_help("a view that does not name itself"));
+                }
+                let mut statement = statement::query_of(&view.sql)?;
+                let context = Context { catalog: view.in_catalog.clone(), database: view.in_database.clone() };
+                let named = self.name_all(&context, sight, &mut statement, depth + 1).await?;
+                let columns = view.columns.iter().filter_map(|(name, of)| hive_column(name, of, None));
+                let schema: SchemaRef = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
+                let other = Some(read(&view.database, &view.name, &schema));
+                let body = ViewBody {
+                    statement,
+                    sql: view.sql,
+                    tables: named,
+                    found_in: tables,
+                    database: view.database,
+                    name: view.name,
+                };
+                Ok(Named { reference, seen: Arc::new(EmptyTable::new(schema)), read: None, other, view: Some(body) })
+            }
+        }
     }
 
     /// A table of the information schema of a catalog.
@@ -144,7 +281,7 @@ impl Engine {
         let tables = self.tables(context, sight, reference.catalog(), Some(&reference)).await?;
         let catalog = reference.catalog().unwrap_or_else(|| self.default_catalog(context)).to_lowercase();
         let seen = information_schema::read(&tables, &self.cache, &catalog, reference.table()).await?;
-        Ok(Named { reference, seen, read: None })
+        Ok(Named { reference, seen, read: None, other: None, view: None })
     }
 
     /// What an expression without columns comes to, as a time in milliseconds since 1970.
@@ -162,13 +299,22 @@ impl Engine {
 }
 
 /// A table named twice, as `t`, as `ns.t` or through a link, was loaded twice; it is to be at one snapshot all the same.
-pub(crate) fn agree_on_snapshots(named: &mut [Named]) {
-    let mut known: HashMap<(Uuid, String), LakeTable> = HashMap::new();
-    for Named { seen, read, .. } in named {
+pub(crate) fn agree_on_snapshots(named: &mut [Named], edited: Option<&LakeTable>) {
+    agree(named, &mut edited.map(|table| (key(table), table.clone())).into_iter().collect());
+}
+
+fn key(table: &LakeTable) -> (Uuid, String) {
+    let metadata = table.table().metadata();
+    (metadata.uuid(), metadata.location().to_owned())
+}
+
+fn agree(named: &mut [Named], known: &mut HashMap<(Uuid, String), LakeTable>) {
+    for Named { seen, read, view, .. } in named {
+        if let Some(view) = view {
+            agree(&mut view.tables, known);
+        }
         let Some(Read { tables, table, .. }) = read.as_mut().filter(|read| read.is_now) else { continue };
-        let metadata = table.table().metadata();
-        let key = (metadata.uuid(), metadata.location().to_owned());
-        let first = known.entry(key).or_insert_with(|| table.clone());
+        let first = known.entry(key(table)).or_insert_with(|| table.clone());
         // What may be seen of it goes by the name that it was found under.
         *table = first.named(table.table().identifier().clone());
         *seen = tables.see(table);

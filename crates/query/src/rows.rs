@@ -33,12 +33,17 @@ pub struct Rows {
 
 /// What a query has read so far.
 #[derive(Clone)]
-pub struct Meter(Option<Arc<dyn ExecutionPlan>>);
+pub struct Meter {
+    /// What still reads; `None` where nothing does.
+    plan: Option<Arc<dyn ExecutionPlan>>,
+    /// What was read before.
+    bytes_read: u64,
+}
 
 impl Meter {
     /// Bytes of data files; what only metadata answers reads none.
     pub fn bytes_read(&self) -> u64 {
-        self.0.as_ref().map_or(0, |plan| bytes_scanned(plan.as_ref()))
+        self.bytes_read + self.plan.as_ref().map_or(0, |plan| bytes_scanned(plan.as_ref()))
     }
 }
 
@@ -47,8 +52,8 @@ enum Source {
         plan: Arc<dyn ExecutionPlan>,
         stream: SendableRecordBatchStream,
     },
-    /// What only metadata answers.
-    Ready(std::vec::IntoIter<RecordBatch>),
+    /// What is answered already, and how many bytes were read for it.
+    Ready(std::vec::IntoIter<RecordBatch>, u64),
 }
 
 impl Rows {
@@ -93,15 +98,15 @@ impl Rows {
                 let batch = stream.next().await?;
                 Some(batch.map_err(|error| diagnosis::of(error, &self.known)))
             }
-            Source::Ready(batches) => batches.next().map(Ok),
+            Source::Ready(batches, _) => batches.next().map(Ok),
         }
     }
 
     /// Tells, also while the next rows are waited for, what was read.
     pub fn meter(&self) -> Meter {
         match &self.source {
-            Source::Running { plan, .. } => Meter(Some(plan.clone())),
-            Source::Ready(_) => Meter(None),
+            Source::Running { plan, .. } => Meter { plan: Some(plan.clone()), bytes_read: 0 },
+            Source::Ready(_, bytes_read) => Meter { plan: None, bytes_read: *bytes_read },
         }
     }
 
@@ -123,7 +128,7 @@ impl Rows {
 
 impl From<Answer> for Rows {
     fn from(answer: Answer) -> Self {
-        let source = Source::Ready(answer.batches.into_iter());
+        let source = Source::Ready(answer.batches.into_iter(), answer.bytes_read);
         Self { schema: answer.schema, source, tables: answer.tables, known: Vec::new(), wrote: answer.wrote }
     }
 }

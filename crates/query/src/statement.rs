@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::dialect::{self, Athena};
 use crate::error::{Error, READ_ONLY, Result, SYNTAX};
 use crate::export::Export;
-use crate::writing::{Act, Writing};
+use crate::writing::{Act, Writing, row_changes};
 use crate::{diagnosis, parameters, writing};
 
 /// How deep a query may be nested; the parser is recursive.
@@ -28,6 +28,11 @@ pub(crate) enum Parsed {
         like: Option<String>,
     },
     ShowTables {
+        catalog: Option<String>,
+        namespace: Option<String>,
+        like: Option<String>,
+    },
+    ShowViews {
         catalog: Option<String>,
         namespace: Option<String>,
         like: Option<String>,
@@ -76,7 +81,9 @@ impl Query {
                 Statement::Statement(sql) if matches!(**sql, SqlStatement::Explain { .. }) => StatementKind::Utility,
                 _ => StatementKind::Dml,
             },
-            Parsed::Write(writing) if matches!(writing.act, Act::Insert { .. }) => StatementKind::Dml,
+            Parsed::Write(writing) if matches!(writing.act, Act::Insert { .. } | Act::ChangeRows(_)) => {
+                StatementKind::Dml
+            }
             Parsed::Export(..) => StatementKind::Dml,
             _ => StatementKind::Ddl,
         }
@@ -102,6 +109,18 @@ pub(crate) fn constant(expr: &str) -> Result<Statement> {
     }
 }
 
+/// The query that a view's text holds.
+pub(crate) fn query_of(sql: &str) -> Result<Statement> {
+    let query = match only(statements(sql)?)? {
+        Raw::Sql(statement) => classify(statement)?,
+        Raw::Write(_) | Raw::Export(..) => return Err(Error::new(SYNTAX, "a view is a query")),
+    };
+    match query {
+        Parsed::Query(query) => Ok(*query),
+        _ => Err(Error::new(SYNTAX, "a view is a query")),
+    }
+}
+
 fn complete(raw: Raw, parameters: &[String]) -> Result<Query> {
     let mut parsed = match raw {
         Raw::Sql(statement) => classify(statement)?,
@@ -124,7 +143,7 @@ fn statements(sql: &str) -> Result<Vec<Raw>> {
         let tokens = dialect::rewrite(tokens);
         let mut statements = Vec::new();
         for tokens in tokens.split(|token| token.token == Token::SemiColon).filter(|tokens| !tokens.is_empty()) {
-            if let Some(raw) = writing::read(tokens, DEPTH_MAX)? {
+            if let Some(raw) = writing::read(sql, tokens, DEPTH_MAX)? {
                 statements.push(raw);
                 continue;
             }
@@ -165,13 +184,22 @@ fn classify(statement: Statement) -> Result<Parsed> {
                 let namespace = parents.pop();
                 Ok(Parsed::ShowTables { catalog: parents.pop(), namespace, like: like(show_options)? })
             }
+            SqlStatement::ShowViews { show_options, .. } => {
+                let mut parents = parents(show_options);
+                let namespace = parents.pop();
+                Ok(Parsed::ShowViews { catalog: parents.pop(), namespace, like: like(show_options)? })
+            }
             SqlStatement::ShowColumns { show_options, .. } => {
                 let table = show_options.show_in.as_ref().and_then(|show_in| show_in.parent_name.clone());
                 table.map(Parsed::Describe).ok_or_else(|| refused(&statement))
             }
             SqlStatement::Insert(insert) => insertion(insert).ok_or_else(|| refused(&statement)),
+            SqlStatement::Delete(_) | SqlStatement::Update(_) | SqlStatement::Merge(_) => {
+                let table = row_changes::target(sql)?.clone();
+                Ok(Parsed::Write(Box::new(Writing { table, act: Act::ChangeRows(Box::new(statement)) })))
+            }
             SqlStatement::ExplainTable { table_name, .. } => Ok(Parsed::Describe(table_name.clone())),
-            SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table, obj_name } => {
+            SqlStatement::ShowCreate { obj_type: ShowCreateObject::Table | ShowCreateObject::View, obj_name } => {
                 Ok(Parsed::ShowCreate(obj_name.clone()))
             }
             SqlStatement::ShowVariable { variable } => show(variable).ok_or_else(|| refused(&statement)),
@@ -210,8 +238,9 @@ fn show(words: &[Ident]) -> Option<Parsed> {
 fn refused(statement: &Statement) -> Error {
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
-    Error::new(READ_ONLY, format!("{} is not served here", verb.join(" ")))
-        .with_help("SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, CREATE, ALTER or DROP TABLE")
+    Error::new(READ_ONLY, format!("{} is not served here", verb.join(" "))).with_help(
+        "SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, DELETE, UPDATE, MERGE INTO, CREATE, ALTER or DROP TABLE",
+    )
 }
 
 /// `catalog.database` behind IN, in its parts.

@@ -10,6 +10,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
 use crate::error::{AMBIGUOUS, Error, NO_SUCH_CATALOG, NO_SUCH_TABLE, Result, UNREADABLE};
+use crate::own_tables::{Other, OwnTables};
 use crate::visible::{SeenCatalogs, SeenTables};
 
 /// Where an engine finds its tables.
@@ -19,9 +20,17 @@ pub trait Tables: Send + Sync {
     async fn list_tables(&self, namespace: &NamespaceIdent) -> lake::Result<Vec<TableIdent>>;
     /// Loads the table as it is now. `NotFound` where it does not exist.
     async fn load(&self, table: &TableIdent, cache: &Arc<ScanCache>) -> lake::Result<LakeTable>;
+    /// Tells whether anything of a table is to be seen, should it exist.
+    fn is_shown(&self, _table: &TableIdent) -> bool {
+        true
+    }
     /// Where a table is changed, and what it is called there; `None` where that cannot be done. It need not exist.
     async fn writable(&self, _table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
         Ok(None)
+    }
+    /// What keeps the tables of a namespace that are not the lake's; `None` where there can be none.
+    fn own(&self, _namespace: &NamespaceIdent) -> Option<Arc<dyn OwnTables>> {
+        None
     }
 }
 
@@ -47,22 +56,45 @@ impl Tables for Catalog {
 /// How alike a name must be to be suggested, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.5;
 
-/// Loads the table that `reference` names within its catalog, as it is now.
+/// What a name stands for.
+pub(crate) enum Found {
+    Lake(LakeTable),
+    Other(Other),
+}
+
+/// Loads what `reference` names within its catalog, as it is now.
 pub(crate) async fn load(
     tables: &dyn Tables,
     cache: &Arc<ScanCache>,
     default_namespace: Option<&str>,
     reference: &TableReference,
-) -> Result<LakeTable> {
+) -> Result<Found> {
     if let Some(namespace) = reference.schema().or(default_namespace) {
         let ident = TableIdent::new(NamespaceIdent::new(namespace.to_owned()), reference.table().to_owned());
-        match tables.load(&ident, cache).await {
+        match load_exactly(tables, cache, &ident).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             loaded => return loaded.map_err(unreadable),
         }
     }
     let ident = find(list_all(tables).await?, default_namespace, reference)?;
-    tables.load(&ident, cache).await.map_err(unreadable)
+    load_exactly(tables, cache, &ident).await.map_err(unreadable)
+}
+
+/// What goes by this very name. `NotFound` where that is nothing.
+pub(crate) async fn load_exactly(
+    tables: &dyn Tables,
+    cache: &Arc<ScanCache>,
+    ident: &TableIdent,
+) -> lake::Result<Found> {
+    let not_found = match tables.load(ident, cache).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        loaded => return loaded.map(Found::Lake),
+    };
+    let Some(own) = tables.own(ident.namespace()) else { return Err(not_found) };
+    match own.find(&ident.namespace().to_url_string(), ident.name()).await? {
+        Some(other) if tables.is_shown(ident) => Ok(Found::Other(other)),
+        _ => Err(not_found),
+    }
 }
 
 /// The catalog of that name, for a query that means the table `reference`.

@@ -24,6 +24,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
 use crate::catalogs::Catalogs;
+use crate::own_tables::OwnTables;
 use crate::tables::Tables;
 
 /// What somebody may see of a table.
@@ -73,6 +74,7 @@ type May = dyn Fn(Write, Option<&str>, &str, &str) -> bool + Send + Sync;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
     Insert,
+    Delete,
     Alter,
     Drop,
     CreateTable,
@@ -83,6 +85,7 @@ impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Insert => "INSERT INTO",
+            Self::Delete => "DELETE FROM",
             Self::Alter => "ALTER",
             Self::Drop => "DROP",
             Self::CreateTable => "CREATE",
@@ -176,12 +179,23 @@ impl SeenTables {
 
     /// What is visible of a table as it is now. One that cannot be seen, although it was found, has no rows.
     pub fn visible(&self, table: &LakeTable) -> Visible {
-        let Some(see) = &self.sight.0 else { return Visible::default() };
-        let schema = table.schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let identifier = table.table().identifier();
-        let namespace = identifier.namespace().to_url_string();
-        see(self.catalog.as_deref(), &namespace, identifier.name(), &columns).unwrap_or_else(Visible::nothing)
+        self.visible_of(&identifier.namespace().to_url_string(), identifier.name(), &table.schema())
+    }
+
+    /// What is visible of a table with these columns.
+    pub fn visible_of(&self, namespace: &str, name: &str, schema: &SchemaRef) -> Visible {
+        let Some(see) = &self.sight.0 else { return Visible::default() };
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        see(self.catalog.as_deref(), namespace, name, &columns).unwrap_or_else(Visible::nothing)
+    }
+
+    /// A table that is not the lake's as it is seen.
+    pub fn see_other(&self, namespace: &str, name: &str, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+        match self.visible_of(namespace, name, &table.schema()) {
+            visible if visible.is_whole() => table,
+            visible => Arc::new(LimitedTable::over(table, format!("{namespace}.{name}"), visible)),
+        }
     }
 
     /// The table as it is seen.
@@ -237,6 +251,14 @@ impl Tables for SeenTables {
     async fn writable(&self, table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
         self.tables.writable(table).await
     }
+
+    fn is_shown(&self, table: &TableIdent) -> bool {
+        self.shows(table)
+    }
+
+    fn own(&self, namespace: &NamespaceIdent) -> Option<Arc<dyn OwnTables>> {
+        self.tables.own(namespace)
+    }
 }
 
 /// A table of which some rows or columns are not there.
@@ -270,6 +292,14 @@ impl LimitedTable {
         let schema = Arc::new(Schema::new_with_metadata(fields, whole.metadata().clone()));
         let name = table.table().identifier().to_string();
         Self { table: Arc::new(table.clone()), name, columns, schema, row_filter: visible.row_filter }
+    }
+
+    fn over(table: Arc<dyn TableProvider>, name: String, visible: Visible) -> Self {
+        let whole = table.schema();
+        let own = whole.fields().iter().map(|field| (field.name().clone(), field.name().clone()));
+        let fields: Vec<_> = whole.fields().iter().filter(|field| visible.shows(field.name())).cloned().collect();
+        let schema = Arc::new(Schema::new(fields));
+        Self { columns: own.collect(), table, name, schema, row_filter: visible.row_filter }
     }
 
     /// The condition on rows of `schema`. What cannot be read lets nobody see anything.

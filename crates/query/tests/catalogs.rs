@@ -25,6 +25,7 @@ async fn engine() -> Engine {
     let catalogs = LinkedCatalogs {
         catalogs: Arc::new(Buckets(vec![(FIRST, first), (SECOND, second)])) as Arc<dyn Catalogs>,
         links: Arc::new(links),
+        own: None,
         aliases: Arc::new(HashMap::from([("mine".to_owned(), SECOND.to_owned())])),
     };
     Engine::over(catalogs, ambient::Ambient::fixed(NOON_MS), EngineOptions::default()).unwrap()

@@ -126,6 +126,8 @@ const CODES: &[(&str, &str, &str)] = &[
     ("DYN211", "The query would read something that is not a table of the lake.", "SHOW TABLES"),
     ("DYN212", "The table cannot be changed like that.", "What the message says; a pipeline's table is its file's."),
     ("DYN213", "Whoever asks may not change the table.", "aws lakeformation grant-permissions"),
+    ("DYN214", "Two rows of a MERGE would change the same row.", "A source with one row for each row of the table."),
+    ("DYN215", "Others changed the table while the statement ran, again and again.", "The same statement again."),
     (
         "DYN301",
         "The source table, its stream or its items cannot be read.",

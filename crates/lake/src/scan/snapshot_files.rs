@@ -20,6 +20,7 @@ pub(crate) const CONCURRENT_READS: usize = 16;
 
 /// A data file to read.
 pub(crate) struct PlannedFile {
+    pub spec_id: i32,
     pub entry: ManifestEntryRef,
     pub location: Location,
     /// The rows that are deleted, counted from the start of the file; `None` where all are live.
@@ -27,9 +28,9 @@ pub(crate) struct PlannedFile {
 }
 
 impl PlannedFile {
-    pub fn new(entry: ManifestEntryRef, deleted: Option<Arc<RoaringBitmap>>) -> Result<Self> {
+    pub fn new(spec_id: i32, entry: ManifestEntryRef, deleted: Option<Arc<RoaringBitmap>>) -> Result<Self> {
         let location = Location::parse(entry.file_path())?;
-        Ok(Self { entry, location, deleted })
+        Ok(Self { spec_id, entry, location, deleted })
     }
 
     pub fn size(&self) -> u64 {
@@ -56,6 +57,7 @@ impl LakeTable {
         if data.is_empty() {
             return Ok(Vec::new());
         }
+        let spec_ids: Vec<i32> = data.iter().map(|(spec_id, _)| *spec_id).collect();
         let data = self.readable(data)?;
         let deleted = match self.cache.deleted_rows.get(snapshot.manifest_list()) {
             Some(known) => data.iter().map(|entry| known.get(entry.file_path()).cloned()).collect(),
@@ -68,7 +70,8 @@ impl LakeTable {
                 deleted
             }
         };
-        let planned = data.into_iter().zip(deleted).map(|(entry, deleted)| PlannedFile::new(entry, deleted));
+        let files = spec_ids.into_iter().zip(data).zip(deleted);
+        let planned = files.map(|((spec_id, entry), deleted)| PlannedFile::new(spec_id, entry, deleted));
         planned.filter(|file| file.as_ref().map_or(true, |file| file.live_rows() > 0)).collect()
     }
 

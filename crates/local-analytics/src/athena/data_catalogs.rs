@@ -13,6 +13,7 @@ use crate::athena::{Answer, Call};
 use crate::catalogs::{self, CatalogName, DEFAULT_CATALOG};
 use crate::json::seconds;
 use crate::lakehouse::{Column, TableDescription};
+use crate::own::{self, GlueTable};
 use crate::store::Document;
 
 const PAGE_MAX: usize = 50;
@@ -145,6 +146,13 @@ pub(super) fn get_database(call: &Call<'_>) -> Answer {
 pub(super) fn list_table_metadata(call: &Call<'_>) -> Answer {
     let place: Place = call.parse()?;
     let catalog = resolve(call, Some(&place.catalog_name))?;
+    if let Some(own) = call.views().own_tables(&catalog, &place.database_name)? {
+        let is_meant =
+            |name: &str| place.expression.as_ref().is_none_or(|expression| catalogs::matches(expression, name));
+        let own = own.into_iter().filter(|(name, _)| is_meant(name));
+        let shown = own.map(|(name, table)| (name, own_metadata(&table)));
+        return super::paging::page(call, "TableMetadataList", shown.collect(), PAGE_MAX);
+    }
     let tables = call.views().tables(&catalog, &place.database_name)?;
     let tables = tables.ok_or_else(|| metadata(format!("Database {} not found", place.database_name)))?;
     let is_meant = |table: &TableDescription| {
@@ -157,10 +165,43 @@ pub(super) fn list_table_metadata(call: &Call<'_>) -> Answer {
 pub(super) fn get_table_metadata(call: &Call<'_>) -> Answer {
     let place: Place = call.parse()?;
     let catalog = resolve(call, Some(&place.catalog_name))?;
+    if let Some(table) = call.views().own_table(&catalog, &place.database_name, &place.table_name)? {
+        return Ok(json!({ "TableMetadata": own_metadata(&table) }));
+    }
     match call.views().table(&catalog, &place.database_name, &place.table_name)? {
         Some(table) => Ok(json!({ "TableMetadata": table_metadata(&table) })),
         None => Err(metadata(format!("Table {}.{} not found", place.database_name, place.table_name))),
     }
+}
+
+/// A table or a view that the default catalog keeps itself.
+fn own_metadata(table: &GlueTable) -> Value {
+    let column = |column: Column| {
+        without_nulls(json!({ "Name": column.name, "Type": column.type_name, "Comment": column.comment }))
+    };
+    let (keys, columns): (Vec<Column>, Vec<Column>) =
+        own::columns(&table.input).into_iter().partition(|column| column.is_partition_key);
+    let mut parameters = table.input.get("Parameters").cloned().unwrap_or_else(|| json!({}));
+    let storage = table.input.get("StorageDescriptor").cloned().unwrap_or_default();
+    for (name, value) in [
+        ("location", &storage["Location"]),
+        ("inputformat", &storage["InputFormat"]),
+        ("outputformat", &storage["OutputFormat"]),
+        ("serde.serialization.lib", &storage["SerdeInfo"]["SerializationLibrary"]),
+    ] {
+        if value.as_str().is_some_and(|text| !text.is_empty()) {
+            parameters[name] = value.clone();
+        }
+    }
+    json!({
+        "Name": table.input.get("Name"),
+        "CreateTime": seconds(table.created_ms),
+        "LastAccessTime": seconds(table.updated_ms),
+        "TableType": table.input.get("TableType").cloned().unwrap_or_else(|| "EXTERNAL_TABLE".into()),
+        "Columns": columns.into_iter().map(column).collect::<Vec<_>>(),
+        "PartitionKeys": keys.into_iter().map(column).collect::<Vec<_>>(),
+        "Parameters": parameters,
+    })
 }
 
 fn table_metadata(table: &TableDescription) -> Value {

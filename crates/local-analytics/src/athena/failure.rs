@@ -53,6 +53,8 @@ impl Failure {
             "DYN206" => ("SYNTAX_ERROR", ""),
             "DYN212" => ("NOT_SUPPORTED", ""),
             "DYN213" => ("PERMISSION_DENIED", ""),
+            "DYN214" => ("MERGE_TARGET_ROW_MULTIPLE_MATCHES", ""),
+            "DYN215" => ("ICEBERG_COMMIT_ERROR", ""),
             "DYN208" => {
                 let reason = format!("Query exhausted resources at this scale factor: {error}");
                 return Self::new(2, EXHAUSTED, false, reason);

@@ -6,16 +6,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use query::{Catalogs, Link, LinkedCatalogs};
+use query::{Catalogs, Link, LinkedCatalogs, OwnTables};
 
 use crate::athena::data_catalogs::DataCatalog;
 use crate::catalogs::{CatalogName, DEFAULT_CATALOG, DEFAULT_DATABASE, Database};
 use crate::lakehouse::Region;
+use crate::own::EngineTables;
 use crate::policy::TableId;
 use crate::store::{Result, Store};
 
 /// Reads the names of a region; `table_buckets` are the catalogs that databases link to. May block.
-pub(super) fn read(store: &Store, table_buckets: Arc<dyn Catalogs>, region: &Region) -> Result<LinkedCatalogs> {
+pub(super) fn read(
+    store: &Store,
+    table_buckets: Arc<dyn Catalogs>,
+    own: EngineTables,
+    region: &Region,
+) -> Result<LinkedCatalogs> {
     let databases: Vec<(String, Database)> = store.list(&region.key(), "")?;
     let link = |database: Database| {
         let target = database.target?;
@@ -32,7 +38,8 @@ pub(super) fn read(store: &Store, table_buckets: Arc<dyn Catalogs>, region: &Reg
         Some((name.to_lowercase(), path))
     };
     let aliases: HashMap<String, String> = catalogs.into_iter().filter_map(alias).collect();
-    Ok(LinkedCatalogs { catalogs: table_buckets, links: Arc::new(links), aliases: Arc::new(aliases) })
+    let own: Option<Arc<dyn OwnTables>> = Some(Arc::new(own));
+    Ok(LinkedCatalogs { catalogs: table_buckets, links: Arc::new(links), own, aliases: Arc::new(aliases) })
 }
 
 /// The table that a name is granted under: links have no grants of their own.
@@ -46,8 +53,11 @@ pub(super) fn table_id(
     let parse = |name: &str| CatalogName::parse(Some(name), &region.account_id);
     match parse(names.resolve(catalog.unwrap_or(DEFAULT_CATALOG)))? {
         CatalogName::Default => {
-            let link = names.link(database)?;
-            Some(TableId::new(&parse(&link.catalog)?, &link.database, table))
+            let database = database.to_lowercase();
+            match names.links.get(&database)? {
+                Some(link) => Some(TableId::new(&parse(&link.catalog)?, &link.database, table)),
+                None => Some(TableId::new(&CatalogName::Default, &database, table)),
+            }
         }
         of => Some(TableId::new(&of, database, table)),
     }

@@ -77,7 +77,7 @@ pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows
 /// Puts the list of the files that a statement has written, and gives its location.
 pub(super) async fn write_manifest(athena: &Athena, execution: &Execution, files: Bytes) -> Result<String, Failure> {
     let place = Place::of(athena, execution)?;
-    let stem = place.key.strip_suffix(".csv").unwrap_or(&place.key);
+    let stem = place.key.rsplit_once('.').map_or(place.key.as_str(), |(stem, _)| stem);
     let key = format!("{stem}-manifest.csv");
     own_objects(athena, execution, vec![format!("{}/{key}", place.bucket)]).await?;
     let put = place.objects.put(&Path::from(key.as_str()), files.into()).await;

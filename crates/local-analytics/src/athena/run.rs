@@ -96,6 +96,9 @@ async fn answer(
         return unload::write(athena, execution, rows, &export).await;
     }
     execution.update_count = rows.wrote().and_then(|wrote| wrote.rows);
+    if let Some(files) = rows.wrote().and_then(|wrote| wrote.files.clone()) {
+        execution.manifest_location = Some(unload::write_manifest(athena, execution, &files).await?);
+    }
     let written = result_file::write(athena, execution, rows).await?;
     execution.columns = written.columns;
     execution.row_count = written.row_count;

@@ -9,12 +9,25 @@ use crate::athena::names;
 use crate::audit::{TableLimits, Touched};
 use crate::grants;
 use crate::lakehouse::Region;
+use crate::own::EngineTables;
 use crate::store::StoreError;
 
 impl Athena {
     /// Grants have another version after every change.
     pub(super) fn policy_version(&self) -> u64 {
         self.grants.version()
+    }
+
+    /// What the default catalog keeps itself, for one caller.
+    pub(super) fn own_tables(&self, region: &Region, identity: &Identity) -> EngineTables {
+        EngineTables {
+            store: self.store.clone(),
+            grants: self.grants.clone(),
+            lakehouse: self.lakehouse.clone(),
+            ambient: self.ambient.clone(),
+            region: region.clone(),
+            identity: identity.clone(),
+        }
     }
 
     /// Starts a query of `identity`, with the grants and the names of this moment. `touched` takes the
@@ -29,7 +42,7 @@ impl Athena {
     ) -> Result<Rows, Failure> {
         let (athena, of, by) = (self.clone(), region.clone(), identity.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let names = names::read(&athena.store, athena.lakehouse.catalogs(&of), &of)?;
+            let names = names::read(&athena.store, athena.lakehouse.catalogs(&of), athena.own_tables(&of, &by), &of)?;
             let (known, place) = (names.clone(), of.clone());
             let sight = athena.grants.sight(&of, &by, move |catalog, database, table| {
                 names::table_id(&known, &place, catalog, database, table)
@@ -47,7 +60,7 @@ impl Athena {
         }));
         touched.wrote = rows.wrote().and_then(|wrote| {
             let id = names::table_id(&names, region, wrote.catalog.as_deref(), &wrote.database, &wrote.table)?;
-            Some((id, grants::action(wrote.right)))
+            Some((id, wrote.rights.iter().copied().map(grants::action).collect()))
         });
         Ok(rows)
     }

@@ -1,9 +1,13 @@
 //! UNLOAD: what a query gives goes into files of the caller's choice.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use query::{Export, Rows};
+use query::{Export, LakeError, LakeErrorKind, ObjectAccess, Rows};
 
 use crate::athena::execution::Execution;
 use crate::athena::failure::Failure;
@@ -23,25 +27,54 @@ pub(super) async fn write(
     let Some(objects) = objects else {
         return Err(Failure::of_user(format!("NOT_FOUND: there is no bucket {bucket} to unload to")));
     };
-    let prefix = Path::from(prefix);
-    if objects.list(Some(&prefix)).next().await.is_some() {
+    if objects.list(Some(&Path::from(prefix))).next().await.is_some() {
         let reason = format!("HIVE_PATH_ALREADY_EXISTS: {location} is not empty. Try: a prefix of its own");
         return Err(Failure::of_user(reason));
     }
-    let file = prefix.join(format!("{}_0.{}", execution.id, export.extension()));
-    result_file::own_objects(athena, execution, vec![format!("{bucket}/{file}")]).await?;
     let meter = rows.meter();
-    let row_count = tokio::select! {
-        written = export.write(&mut rows, objects, file.clone()) => {
+    let own = OwnObjects { athena, execution, objects };
+    let exported = tokio::select! {
+        written = export.write(&mut rows, &own, &execution.id) => {
             written.map_err(|error| Failure::of_query(&error))?
         }
         failure = exceeded(execution, &meter) => return Err(failure),
     };
-    let files = if row_count > 0 { format!("s3://{bucket}/{file}\n") } else { String::new() };
-    let manifest = result_file::write_manifest(athena, execution, Bytes::from(files)).await?;
+    execution.manifest_location = Some(write_manifest(athena, execution, &exported.files).await?);
     result_file::write_nothing(athena, execution).await?;
     execution.bytes_scanned = meter.bytes_read();
-    execution.row_count = row_count;
-    execution.manifest_location = Some(manifest);
+    execution.row_count = exported.row_count;
     Ok(())
+}
+
+/// Puts the list of files that a statement has written into the OutputLocation, and gives its location.
+pub(super) async fn write_manifest(
+    athena: &Athena,
+    execution: &Execution,
+    files: &[String],
+) -> Result<String, Failure> {
+    let lines: String = files.iter().map(|file| format!("{file}\n")).collect();
+    result_file::write_manifest(athena, execution, Bytes::from(lines)).await
+}
+
+/// Objects that are the caller's own.
+struct OwnObjects<'a> {
+    athena: &'a Athena,
+    execution: &'a Execution,
+    objects: Arc<dyn ObjectStore>,
+}
+
+#[async_trait]
+impl ObjectAccess for OwnObjects<'_> {
+    fn open(&self, _bucket: &str) -> Result<Arc<dyn ObjectStore>, LakeError> {
+        Ok(self.objects.clone())
+    }
+
+    async fn check(&self, _bucket: &str, _keys: Vec<String>) -> Result<(), LakeError> {
+        Ok(())
+    }
+
+    async fn begin(&self, bucket: &str, key: &str) -> Result<(), LakeError> {
+        let owned = result_file::own_objects(self.athena, self.execution, vec![format!("{bucket}/{key}")]).await;
+        owned.map_err(|failure| LakeError::new(LakeErrorKind::Unexpected, failure.reason))
+    }
 }

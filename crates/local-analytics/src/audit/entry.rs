@@ -25,8 +25,8 @@ pub(crate) enum Subject<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Touched {
     pub read: Vec<TableLimits>,
-    /// What it changed, and by which right.
-    pub wrote: Option<(TableId, Action)>,
+    /// What it changed, and by which rights.
+    pub wrote: Option<(TableId, Vec<Action>)>,
 }
 
 /// What of a table a query could see.
@@ -65,8 +65,9 @@ impl Entry<'_> {
                     "rows": rows,
                     "bytes_read": bytes_read,
                 });
-                if let Some((TableId { catalog, database, table }, action)) = &touched.wrote {
-                    let action = name(*action);
+                if let Some((TableId { catalog, database, table }, actions)) = &touched.wrote {
+                    let names: Vec<&str> = actions.iter().copied().map(name).collect();
+                    let action = names.join(" ");
                     told["wrote"] =
                         json!({ "catalog": catalog, "database": database, "table": table, "action": action });
                 }
@@ -179,10 +180,10 @@ mod tests {
         let mut refused = expected.clone();
         (refused["decision"], refused["reason"]) = ("refused".into(), "no".into());
         check(query(Some("no")), refused);
-        let wrote = Touched { wrote: Some((id, Action::Insert)), ..touched.clone() };
+        let wrote = Touched { wrote: Some((id, vec![Action::Delete, Action::Insert])), ..touched.clone() };
         let mut line = expected;
         line["wrote"] = json!({
-            "catalog": "s3tablescatalog/lake", "database": "sales", "table": "orders", "action": "INSERT",
+            "catalog": "s3tablescatalog/lake", "database": "sales", "table": "orders", "action": "DELETE INSERT",
         });
         check(Subject::Query { id: "7", touched: &wrote, rows: 3, bytes_read: 900, refusal: None }, line);
     }

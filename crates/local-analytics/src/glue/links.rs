@@ -8,8 +8,10 @@ use serde_json::json;
 
 use crate::catalogs::{CatalogName, DEFAULT_DATABASE, Database, Target};
 use crate::glue::{Answer, Call, invalid, not_found};
-use crate::grants;
-use crate::policy::{self, TableId};
+use crate::grants::{self, SETTINGS, Settings};
+use crate::own;
+use crate::policy::{self, Granted, TableId};
+use crate::store::{Store, StoreError};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -44,10 +46,24 @@ pub(super) fn create(call: &Call<'_>) -> Answer {
     own_catalog(call, &request)?;
     let name = checked_name(&input.name)?;
     let database = database(call, input)?;
-    if name == DEFAULT_DATABASE || !call.glue.store.insert(&call.region.key(), &name, &database)? {
-        return Err(AwsError::bad_request("AlreadyExistsException", "Database already exists."));
+    let settings: Settings = call.glue.store.get(&call.region.key(), SETTINGS)?.unwrap_or_default();
+    let resource = Granted::Database { catalog: CatalogName::Default.path(), database: name.clone() };
+    let grants = match database.target {
+        // What a link leads to has grants of its own.
+        Some(_) => Vec::new(),
+        None => own::default_grants(&settings, "CreateDatabaseDefaultPermissions", resource),
+    };
+    let is_new = call.glue.grants.change(&call.region, |store: &Store| {
+        let is_new = name != DEFAULT_DATABASE && store.insert(&call.region.key(), &name, &database)?;
+        for grant in grants.iter().filter(|_| is_new) {
+            own::put_grant(store, &call.region, grant)?;
+        }
+        Ok::<_, StoreError>(is_new)
+    })?;
+    match is_new {
+        true => Ok(json!({})),
+        false => Err(AwsError::bad_request("AlreadyExistsException", "Database already exists.")),
     }
-    Ok(json!({}))
 }
 
 pub(super) fn update(call: &Call<'_>) -> Answer {
@@ -65,6 +81,9 @@ pub(super) fn delete(call: &Call<'_>) -> Answer {
     own_catalog(call, &request)?;
     let name = request.name.to_lowercase();
     find(call, &name)?;
+    for (table, _) in own::tables(&call.glue.store, &call.region, &name)? {
+        call.own().delete(&name, &table).map_err(super::tables::refused)?;
+    }
     call.glue.store.delete::<Database>(&call.region.key(), &name)?;
     Ok(json!({}))
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::catalogs::{self, CatalogName, DEFAULT_DATABASE, Database, TABLE_BUCKETS};
-use crate::glue::{Answer, Call, invalid, not_found};
+use crate::glue::{Answer, Call, invalid, not_found, tables};
 use crate::json::seconds;
 use crate::lakehouse::{Column, TableDescription};
 
@@ -145,6 +145,13 @@ fn database_shown(call: &Call<'_>, catalog: &CatalogName, name: &str) -> Result<
 pub(super) fn get_tables(call: &Call<'_>) -> Answer {
     let place: Place = call.parse()?;
     let catalog = call.catalog(place.catalog_id.as_deref())?;
+    if let Some(own) = call.view().own_tables(&catalog, &place.database_name)? {
+        let is_meant =
+            |name: &str| place.expression.as_ref().is_none_or(|expression| catalogs::matches(expression, name));
+        let own = own.into_iter().filter(|(name, _)| is_meant(name));
+        let shown = own.map(|(name, table)| (name, tables::shown(call, &place.database_name, &table)));
+        return page(call, "TableList", shown.collect());
+    }
     let tables = call.view().tables(&catalog, &place.database_name)?;
     let tables = tables.ok_or_else(|| not_found(format!("Database {} not found.", place.database_name)))?;
     let is_meant = |table: &&TableDescription| {
@@ -160,6 +167,9 @@ pub(super) fn get_tables(call: &Call<'_>) -> Answer {
 pub(super) fn get_table(call: &Call<'_>) -> Answer {
     let place: Place = call.parse()?;
     let catalog = call.catalog(place.catalog_id.as_deref())?;
+    if let Some(table) = call.view().own_table(&catalog, &place.database_name, &place.name)? {
+        return Ok(json!({ "Table": tables::shown(call, &place.database_name, &table) }));
+    }
     let table = find_table(call, &catalog, &place.database_name, &place.name)?;
     Ok(json!({ "Table": table_shown(call, &catalog, &place.database_name, &table) }))
 }
@@ -168,35 +178,45 @@ pub(super) fn get_table(call: &Call<'_>) -> Answer {
 pub(super) fn get_table_versions(call: &Call<'_>) -> Answer {
     let place: Place = call.parse()?;
     let catalog = call.catalog(place.catalog_id.as_deref())?;
+    if let Some(table) = call.view().own_table(&catalog, &place.database_name, &place.table_name)? {
+        let shown = tables::shown(call, &place.database_name, &table);
+        return Ok(json!({ "TableVersions": [{ "VersionId": shown["VersionId"], "Table": shown }] }));
+    }
     let table = find_table(call, &catalog, &place.database_name, &place.table_name)?;
     let shown = table_shown(call, &catalog, &place.database_name, &table);
     Ok(json!({ "TableVersions": [{ "Table": shown, "VersionId": "0" }] }))
 }
 
-/// Tables of the default catalog alone, as on AWS; it has none of its own.
-pub(super) fn search_tables(_call: &Call<'_>) -> Answer {
-    Ok(json!({ "TableList": [] }))
-}
-
-/// None: the partitions of an Iceberg table are in its metadata.
-pub(super) fn get_partitions(call: &Call<'_>) -> Answer {
-    let place: Place = call.parse()?;
-    let catalog = call.catalog(place.catalog_id.as_deref())?;
-    find_table(call, &catalog, &place.database_name, &place.table_name)?;
-    Ok(json!({ "Partitions": [] }))
-}
-
-pub(super) fn get_partition(call: &Call<'_>) -> Answer {
-    get_partitions(call)?;
-    Err(not_found("Cannot find partition."))
+/// Tables of the default catalog alone, as on AWS, by a part of their name.
+pub(super) fn search_tables(call: &Call<'_>) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Request {
+        search_text: Option<String>,
+    }
+    let Request { search_text } = call.parse()?;
+    let text = search_text.unwrap_or_default().trim_matches(['"', '*']).to_lowercase();
+    let mut found = Vec::new();
+    for database in call.view().databases(&CatalogName::Default)?.unwrap_or_default() {
+        for (name, table) in call.view().own_tables(&CatalogName::Default, &database)?.unwrap_or_default() {
+            if name.contains(&text) {
+                found.push((format!("{database}/{name}"), tables::shown(call, &database, &table)));
+            }
+        }
+    }
+    page(call, "TableList", found)
 }
 
 pub(super) fn get_partition_indexes(call: &Call<'_>) -> Answer {
-    get_partitions(call)?;
+    let place: Place = call.parse()?;
+    let catalog = call.catalog(place.catalog_id.as_deref())?;
+    if call.view().own_table(&catalog, &place.database_name, &place.table_name)?.is_none() {
+        find_table(call, &catalog, &place.database_name, &place.table_name)?;
+    }
     Ok(json!({ "PartitionIndexDescriptorList": [] }))
 }
 
-fn find_table(
+pub(super) fn find_table(
     call: &Call<'_>,
     catalog: &CatalogName,
     database: &str,
@@ -247,7 +267,7 @@ fn table_shown(call: &Call<'_>, catalog: &CatalogName, database: &str, table: &T
 }
 
 /// One page of a list, in the order that it has.
-fn page(call: &Call<'_>, name: &str, items: Vec<(String, Value)>) -> Answer {
+pub(super) fn page(call: &Call<'_>, name: &str, items: Vec<(String, Value)>) -> Answer {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Page {

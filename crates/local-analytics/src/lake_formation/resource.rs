@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::catalogs::{self, CatalogName};
 use crate::lake_formation::{Call, invalid, not_found};
 use crate::lakehouse::TableDescription;
+use crate::own;
 use crate::policy::{Granted, TableId};
 
 /// One of the members stands there.
@@ -163,10 +164,23 @@ pub(super) fn find_table(
         Some(CatalogName::TableBucket(bucket)) => {
             call.service.lakehouse.table(&call.region, &bucket, &id.database, &id.table)?
         }
-        _ => None,
+        _ => own_table(call, &id)?,
     };
     let table = found.ok_or_else(|| not_found(format!("Table {database}.{name} not found")))?;
     Ok((id, table))
+}
+
+/// A table or a view that the default catalog keeps itself.
+fn own_table(call: &Call<'_>, id: &TableId) -> Result<Option<TableDescription>, AwsError> {
+    let found = own::table(&call.service.store, &call.region, &id.database, &id.table)?;
+    Ok(found.map(|table| TableDescription {
+        name: id.table.clone(),
+        location: String::new(),
+        metadata_location: None,
+        created_ms: table.created_ms,
+        modified_ms: table.updated_ms,
+        columns: own::columns(&table.input),
+    }))
 }
 
 pub(super) fn catalog_name(call: &Call<'_>, id: Option<&str>) -> Result<CatalogName, AwsError> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::grants::{SETTINGS, Settings};
 use crate::lake_formation::{Answer, Call, invalid};
+use crate::policy::EVERYBODY;
 use crate::store::{Store, StoreError};
 
 const ADMINISTRATORS_MAX: usize = 30;
@@ -44,9 +45,11 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
         arns.iter().map(|arn| json!({ "DataLakePrincipalIdentifier": arn })).collect()
     };
     let mut shown = settings.others;
-    for name in ["CreateDatabaseDefaultPermissions", "CreateTableDefaultPermissions", "TrustedResourceOwners"] {
-        shown.entry(name).or_insert_with(|| json!([]));
+    let everybody = json!([{ "Principal": { "DataLakePrincipalIdentifier": EVERYBODY }, "Permissions": ["ALL"] }]);
+    for name in ["CreateDatabaseDefaultPermissions", "CreateTableDefaultPermissions"] {
+        shown.entry(name).or_insert_with(|| everybody.clone());
     }
+    shown.entry("TrustedResourceOwners").or_insert_with(|| json!([]));
     shown.insert("DataLakeAdmins".into(), principals(&settings.administrators).into());
     shown.insert("ReadOnlyAdmins".into(), principals(&settings.read_only_administrators).into());
     Ok(json!({ "DataLakeSettings": shown }))

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::error::{Error, MEANING, NO_SUCH_COLUMN, Result};
+use crate::error::{EXECUTION, Error, MEANING, NO_SUCH_COLUMN, Result};
 use crate::functions::trino_name;
 
 pub(super) struct Assignment {
@@ -39,6 +40,20 @@ impl Assignment {
             fields.push(Field::new(target.name(), given.data_type().clone(), true));
         }
         Ok(Self { schema: Arc::new(Schema::new(fields)) })
+    }
+
+    /// Rows in all columns of `table`, of its types. What is not assigned is NULL.
+    pub(super) fn fitted(&self, batch: &RecordBatch, table: &SchemaRef) -> Result<RecordBatch> {
+        let named = self.named(batch);
+        let column = |field: &Arc<Field>| match named.column_by_name(field.name()) {
+            Some(column) => {
+                cast_with_options(column, field.data_type(), &CastOptions { safe: false, ..Default::default() })
+            }
+            None => Ok(new_null_array(field.data_type(), named.num_rows())),
+        };
+        let columns = table.fields().iter().map(column).collect::<Result<Vec<_>, _>>();
+        let fitted = columns.and_then(|columns| RecordBatch::try_new(table.clone(), columns));
+        fitted.map_err(|error| Error::new(EXECUTION, error.to_string()))
     }
 
     pub(super) fn named(&self, batch: &RecordBatch) -> RecordBatch {

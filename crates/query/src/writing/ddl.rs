@@ -1,5 +1,7 @@
 //! Reads Athena's DDL for Iceberg tables, which sqlparser does not know in Hive's words.
 
+mod hive;
+
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -14,7 +16,7 @@ use crate::statement::Raw;
 use crate::writing::definition::{self, Definition};
 use crate::writing::{Act, Writing};
 
-type Result<T, E = ParserError> = std::result::Result<T, E>;
+pub(super) type Result<T, E = ParserError> = std::result::Result<T, E>;
 
 /// Types as Athena writes them, and what Iceberg calls them.
 const TYPES: [(&str, &str); 6] = [
@@ -27,9 +29,10 @@ const TYPES: [(&str, &str); 6] = [
 ];
 
 /// Reads one statement; `None` where it is neither DDL that changes tables nor UNLOAD.
-pub(crate) fn read(tokens: &[TokenWithSpan], depth_max: usize) -> Result<Option<Raw>, DataFusionError> {
+pub(crate) fn read(sql: &str, tokens: &[TokenWithSpan], depth_max: usize) -> Result<Option<Raw>, DataFusionError> {
     let mut reader = Reader {
         parser: Parser::new(&Athena).with_recursion_limit(depth_max).with_tokens_with_locations(tokens.to_vec()),
+        sql,
         tokens,
         depth_max,
     };
@@ -38,20 +41,38 @@ pub(crate) fn read(tokens: &[TokenWithSpan], depth_max: usize) -> Result<Option<
 
 struct Reader<'a> {
     parser: Parser<'a>,
+    sql: &'a str,
     tokens: &'a [TokenWithSpan],
     depth_max: usize,
 }
 
 impl Reader<'_> {
     fn statement(&mut self) -> Result<Option<Raw>, DataFusionError> {
-        use Keyword::{ALTER, CREATE, DROP, TABLE};
+        use Keyword::{ALTER, CREATE, DROP, EXTERNAL, MSCK, OR, REPAIR, REPLACE, TABLE, VIEW};
+        if self.parser.parse_keywords(&[CREATE, OR, REPLACE, VIEW]) {
+            return self.view(true).map(Raw::Write).map(Some);
+        }
+        if self.parser.parse_keywords(&[CREATE, VIEW]) {
+            return self.view(false).map(Raw::Write).map(Some);
+        }
         if self.parser.parse_keywords(&[CREATE, TABLE]) {
             return self.create().map(Raw::Write).map(Some);
         }
         if self.parser.parse_keyword(Keyword::UNLOAD) {
             return self.unload().map(Some);
         }
-        let read = if self.parser.parse_keywords(&[DROP, TABLE]) {
+        let read = if self.parser.parse_keywords(&[CREATE, EXTERNAL, TABLE]) {
+            self.external_table()
+        } else if self.parser.parse_keywords(&[MSCK, REPAIR, TABLE]) {
+            self.parser.parse_object_name(false).map(|table| Writing { table, act: Act::Repair })
+        } else if self.parser.parse_keywords(&[DROP, VIEW]) {
+            let if_exists = self.parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+            self.parser.parse_object_name(false).map(|table| Writing { table, act: Act::DropView { if_exists } })
+        } else if self.parser.parse_keyword(Keyword::VACUUM) {
+            self.parser.parse_object_name(false).map(|table| Writing { table, act: Act::Vacuum })
+        } else if self.parser.parse_keyword(Keyword::OPTIMIZE) {
+            self.optimize()
+        } else if self.parser.parse_keywords(&[DROP, TABLE]) {
             self.drop_table()
         } else if self.parser.parse_keywords(&[ALTER, TABLE]) {
             self.alter()
@@ -102,7 +123,7 @@ impl Reader<'_> {
             self.with(&mut definition)?;
         }
         self.end()?;
-        let export = Export::new(location, &definition.properties);
+        let export = Export::new(location, &definition.properties, definition.partitioning);
         Ok(Raw::Export(query, export.map_err(|error| DataFusionError::External(error.into()))?))
     }
 
@@ -150,6 +171,19 @@ impl Reader<'_> {
     /// A type, up to the comma, the bracket or the word that ends it.
     fn column_type(&mut self) -> Result<Type> {
         let place = self.parser.peek_token();
+        let text = self.type_text(iceberg_word)?;
+        let known = lake::parse_type(&text).filter(|of| !matches!(of, Type::Primitive(PrimitiveType::Fixed(_))));
+        match known {
+            Some(of) => Ok(of),
+            None => self.parser.expected(
+                "a type that Iceberg has (string, int, bigint, double, decimal(p,s), date, timestamp, array<…>, …)",
+                place,
+            ),
+        }
+    }
+
+    /// What stands up to the comma, the bracket or the word that ends a type, each of its words as `word` has it.
+    fn type_text(&mut self, word_of: impl Fn(&str) -> String) -> Result<String> {
         let (mut text, mut depth) = (String::new(), 0_i32);
         loop {
             let token = self.parser.peek_token();
@@ -169,19 +203,28 @@ impl Reader<'_> {
                 _ => {}
             }
             match &token.token {
-                Token::Word(word) => text.push_str(&iceberg_word(&word.value)),
+                Token::Word(word) => text.push_str(&word_of(&word.value)),
                 other => text.push_str(&other.to_string()),
             }
             self.parser.next_token();
         }
-        let known = lake::parse_type(&text).filter(|of| !matches!(of, Type::Primitive(PrimitiveType::Fixed(_))));
-        match known {
-            Some(of) => Ok(of),
-            None => self.parser.expected(
-                "a type that Iceberg has (string, int, bigint, double, decimal(p,s), date, timestamp, array<…>, …)",
-                place,
-            ),
+        Ok(text)
+    }
+
+    /// `OPTIMIZE` has been read: `t REWRITE DATA USING BIN_PACK [WHERE condition]`.
+    fn optimize(&mut self) -> Result<Writing> {
+        let table = self.parser.parse_object_name(false)?;
+        for word in ["REWRITE", "DATA", "USING", "BIN_PACK"] {
+            let token = self.parser.next_token();
+            if !is_word(&token, word) {
+                return self.parser.expected("REWRITE DATA USING BIN_PACK", token);
+            }
         }
+        let selection = match self.parser.parse_keyword(Keyword::WHERE) {
+            true => Some(Box::new(self.parser.parse_expr()?)),
+            false => None,
+        };
+        Ok(Writing { table, act: Act::Optimize { selection } })
     }
 
     fn clauses(&mut self, definition: &mut Definition) -> Result<()> {
@@ -287,6 +330,10 @@ impl Reader<'_> {
             Act::Alter(self.change()?)
         } else if self.parser.parse_keywords(&[SET, TBLPROPERTIES]) {
             Act::SetProperties(self.properties()?)
+        } else if self.parser.parse_keyword(ADD) {
+            self.add_partitions()?
+        } else if self.parser.parse_keyword(DROP) {
+            self.drop_partitions()?
         } else {
             let found = self.parser.peek_token();
             return self.parser.expected("ADD COLUMNS, DROP COLUMN, CHANGE COLUMN or SET TBLPROPERTIES", found);

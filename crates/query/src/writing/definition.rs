@@ -8,6 +8,8 @@ use iceberg::spec::{Schema, Transform, Type, UnboundPartitionSpec};
 use lake::TableCreation;
 
 use crate::error::{Error, MEANING, NO_SUCH_COLUMN, Result};
+use crate::export::Export;
+use crate::external::ExternalDefinition;
 
 /// The properties of a table that Athena knows, and what they are called in Iceberg.
 const PROPERTIES: [(&str, &str); 11] = [
@@ -45,6 +47,47 @@ impl Definition {
             false => Some(partition_spec(&schema, &self.partitioning)?),
         };
         Ok(TableCreation { name: name.to_owned(), schema, partition_spec, sort_order: None, properties })
+    }
+}
+
+impl Definition {
+    /// A table outside of the lake, as `CREATE TABLE … WITH (…) AS` defines it, and how its rows are written. `default` is
+    /// where it goes if that is not said.
+    pub(super) fn external(&self, default: Option<String>) -> Result<(ExternalDefinition, Export)> {
+        let mut definition = ExternalDefinition { comment: self.comment.clone(), ..ExternalDefinition::default() };
+        let (mut format, mut location, mut written_as) = ("PARQUET".to_owned(), default, Vec::new());
+        for (name, value) in &self.properties {
+            match name.as_str() {
+                "format" => format = value.to_uppercase(),
+                "external_location" => location = Some(format!("{}/", value.trim_end_matches('/'))),
+                "write_compression" | "parquet_compression" => {
+                    written_as.push(("compression".to_owned(), value.clone()));
+                }
+                "field_delimiter" => {
+                    written_as.push((name.clone(), value.clone()));
+                    definition.serde_properties.insert("field.delim".to_owned(), value.clone());
+                }
+                "table_type" if value.eq_ignore_ascii_case("hive") => {}
+                "is_external" if value.eq_ignore_ascii_case("true") => {}
+                _ => {
+                    let error = Error::new(MEANING, format!("{name} = '{value}' has no meaning for an external table"));
+                    return Err(error.with_help("format, external_location, write_compression, partitioned_by"));
+                }
+            }
+        }
+        let Some(location) = location else {
+            let error = Error::new(MEANING, "it is not said where the table goes");
+            return Err(error.with_help("WITH (external_location = 's3://bucket/prefix/')"));
+        };
+        written_as.push(("format".to_owned(), format.clone()));
+        let export = Export::new(location.clone(), &written_as, self.partitioning.clone())?;
+        definition.location = location;
+        definition.properties.insert("classification".to_owned(), format.to_lowercase());
+        let Some(definition) = definition.stored_as(&format) else {
+            return Err(Error::new(MEANING, format!("format = '{format}' is not served"))
+                .with_help("PARQUET, JSON or TEXTFILE"));
+        };
+        Ok((definition, export))
     }
 }
 

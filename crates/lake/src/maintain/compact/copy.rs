@@ -119,7 +119,7 @@ fn only(file: &PlannedFile, rows: Range<u64>) -> Result<Option<PlannedFile>> {
         return Ok(None);
     }
     let deleted = (!deleted.is_empty()).then(|| Arc::new(deleted));
-    PlannedFile::new(file.entry.clone(), deleted).map(Some)
+    PlannedFile::new(file.spec_id, file.entry.clone(), deleted).map(Some)
 }
 
 /// The copy of a row group of the file at `path`.

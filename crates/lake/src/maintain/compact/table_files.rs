@@ -1,6 +1,6 @@
 //! What a table holds: the files of its head, and the numbers that compaction is planned by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -27,6 +27,20 @@ impl TableFiles {
         let listing = Listing::load(lake).await?;
         let facts = facts(&listing).await?;
         Ok(Self { listing, facts })
+    }
+
+    /// Leaves the data files at other paths alone, and their deletes.
+    pub fn retain(&mut self, paths: &[String]) {
+        let kept: HashSet<&String> = paths.iter().collect();
+        for partition in &mut self.facts.partitions {
+            partition.data.retain(|file| kept.contains(&file.path));
+            partition.deletes.retain(|file| file.data_paths.iter().any(|path| kept.contains(path)));
+        }
+    }
+
+    /// A property of the table.
+    pub fn property(&self, name: &str) -> Option<&String> {
+        self.listing.lake.table().metadata().properties().get(name)
     }
 
     pub fn table(&self) -> &TableIdent {

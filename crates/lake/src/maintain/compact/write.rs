@@ -48,8 +48,8 @@ impl Job<'_> {
         let deletes = self.base.deletes().filter(ListedFile::is_position_deletes).map(|file| file.entry);
         let deleted = deleted_rows(lake, &data, &deletes.collect::<Vec<_>>()).await?;
         let mut files = Vec::with_capacity(data.len());
-        for (entry, deleted) in data.into_iter().zip(&deleted) {
-            files.push(PlannedFile::new(entry, deleted.clone())?);
+        for (input, deleted) in self.inputs.iter().zip(&deleted) {
+            files.push(PlannedFile::new(input.spec_id, input.entry.clone(), deleted.clone())?);
         }
         let row_count: u64 = files.iter().map(PlannedFile::live_rows).sum();
         let byte_count = self.inputs.iter().zip(&files).map(|(input, file)| {
