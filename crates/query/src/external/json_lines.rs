@@ -135,6 +135,6 @@ mod tests {
         let shown = RecordBatch::try_new(schema, rows).unwrap();
         let shown = arrow::util::pretty::pretty_format_batches(&[shown]).unwrap().to_string();
         assert!(shown.contains(r#"[a, {"b":1}] | {city: Bern, zip: }"#), "{shown}");
-        assert!(shown.contains("{s: 1, M: 2}"), "{shown}");
+        assert!(shown.contains("{M: 2, s: 1}"), "{shown}");
     }
 }
