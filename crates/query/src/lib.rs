@@ -8,7 +8,8 @@
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
 //! and `arithmetic` where Athena computes otherwise. `writing` changes tables,
 //! `export` writes answers to files. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
-//! its principal may see. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
+//! its principal may see. `split` parts a text into statements, `postgres` answers what PostgreSQL's clients ask of its
+//! own catalog. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
 mod arithmetic;
@@ -29,8 +30,10 @@ mod metadata_table;
 mod named;
 mod outside;
 mod parameters;
+mod postgres;
 mod rows;
 mod session;
+mod split;
 mod statement;
 mod tables;
 mod time_travel;
@@ -47,7 +50,10 @@ pub use error::{Error, Fix, Place, Result};
 pub use export::Export;
 pub use links::{Link, LinkedCatalogs};
 pub use memory::Memory;
+pub use parameters::parameter_count;
+pub use postgres::{CatalogQuery, Connection, PgType, SERVER_VERSION, pg_type, read_catalog_query};
 pub use rows::{Meter, Rows};
+pub use split::{Split, split};
 pub use statement::{Query, StatementKind, parse, parse_one, parse_with_parameters};
 pub use tables::Tables;
 pub use type_name::type_name;

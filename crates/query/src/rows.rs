@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionState;
@@ -70,6 +70,14 @@ impl Rows {
 
     pub(crate) fn of(self, tables: Vec<TableRead>, known: Vec<Known>) -> Self {
         Self { tables, known, ..self }
+    }
+
+    /// No rows, with columns of text.
+    pub(crate) fn none(columns: Vec<String>) -> Self {
+        let fields = columns.into_iter().map(|name| Field::new(name, DataType::Utf8, true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let source = Source::Ready(Vec::new().into_iter());
+        Self { schema, source, tables: Vec::new(), known: Vec::new(), wrote: None }
     }
 
     /// Each table the query named, in the order of their names.
