@@ -44,6 +44,7 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) cache: Arc<ScanCache>,
     pub(crate) state: SessionState,
+    memory: Memory,
 }
 
 impl Engine {
@@ -60,7 +61,7 @@ impl Engine {
         let memory = options.memory.clone().unwrap_or_else(Memory::unlimited);
         let state = session::base(options.target_partitions, &memory).map_err(|error| diagnosis::of(error, &[]))?;
         let own_names = vec![options.default_catalog.clone().unwrap_or_else(|| DEFAULT_CATALOG.to_owned())];
-        Ok(Self { catalogs: Arc::new(catalogs), own_names, ambient, options, cache: Arc::default(), state })
+        Ok(Self { catalogs: Arc::new(catalogs), own_names, ambient, options, cache: Arc::default(), state, memory })
     }
 
     /// The same engine over other catalogs. What it keeps is shared.
@@ -122,7 +123,7 @@ impl Engine {
         let mut tables: Vec<TableRead> = read.map(|read| TableRead::of(&read.table, &read.tables)).collect();
         tables.sort_by(|one, other| one.name.cmp(&other.name));
         tables.dedup();
-        Ok(rows.of(tables, known))
+        Ok(rows.of(tables, known, &self.memory))
     }
 
     /// What metadata alone answers.
