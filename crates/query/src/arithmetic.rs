@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::functions;
+use crate::{functions, timestamps};
 
 /// Plans `a / b` of decimals, and `map[key]`.
 #[derive(Debug)]
@@ -82,6 +82,11 @@ fn analyze(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if let LogicalPlan::TableScan(scan) = &plan {
         schema.merge(&scan.projected_schema);
     }
+    let agreed = timestamps::agree_in_union(plan)?;
+    if agreed.transformed {
+        return Ok(agreed);
+    }
+    let plan = agreed.data;
     let names = NamePreserver::new(&plan);
     let is_window_or_aggregate = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
     let plan = plan.map_expressions(|expr| {
@@ -163,7 +168,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::no(Expr::TryCast(TryCast { expr: of, data_type })))
         }
-        other => Ok(Transformed::no(other)),
+        other => timestamps::agree(other, schema),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::statement::{self, Parsed, Query};
 use crate::tables::{self, Tables};
 use crate::time_travel::Versions;
 use crate::visible::Sight;
-use crate::{column_names, functions, listing, metadata_table, outside, session, unnest};
+use crate::{column_names, functions, listing, metadata_table, outside, session, timestamps, unnest};
 
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
@@ -172,6 +172,7 @@ impl Engine {
 /// Says `statement` in words that the planner knows.
 pub(crate) fn as_planned(statement: &mut Statement) -> Result<()> {
     outside::check(statement)?;
+    timestamps::agree_in_values(statement);
     column_names::complete(statement);
     unnest::gather(statement);
     functions::rewrite(statement)

@@ -6,7 +6,7 @@
 //! versions, `named` puts these together; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
 //! what a catalog tells of itself. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
-//! and `arithmetic` where Athena computes otherwise. `writing` changes tables,
+//! and `arithmetic` and `timestamps` where Athena computes otherwise; `portions` keeps UNNEST within memory. `writing` changes tables,
 //! `export` writes answers to files. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
 //! its principal may see. `split` parts a text into statements, `postgres` answers what PostgreSQL's clients ask of its
 //! own catalog. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
@@ -30,6 +30,7 @@ mod metadata_table;
 mod named;
 mod outside;
 mod parameters;
+mod portions;
 mod postgres;
 mod rows;
 mod session;
@@ -37,6 +38,7 @@ mod split;
 mod statement;
 mod tables;
 mod time_travel;
+mod timestamps;
 mod type_name;
 mod type_planner;
 mod unnest;
