@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::time_travel::visit;
 
 /// Functions that give one of their arguments.
-const ONE_OF: [&str; 4] = ["coalesce", "greatest", "least", "nullif"];
+const ONE_OF: [&str; 3] = ["coalesce", "greatest", "least"];
 const COMPARISONS: [Operator; 8] = [
     Operator::Eq,
     Operator::NotEq,
@@ -43,12 +43,11 @@ pub(crate) fn agree(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> 
         }
         Expr::Between(Between { expr, low, high, .. }) => vec![expr.as_mut(), low.as_mut(), high.as_mut()],
         Expr::InList(InList { expr, list, .. }) => std::iter::once(expr.as_mut()).chain(list).collect(),
-        Expr::Case(Case { when_then_expr, else_expr, .. }) => {
-            let results = when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
-            results.chain(else_expr.iter_mut().map(|otherwise| otherwise.as_mut())).collect()
-        }
-        Expr::ScalarFunction(call) if ONE_OF.contains(&call.func.name()) => call.args.iter_mut().collect(),
-        _ => return Ok(Transformed::no(expr)),
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => call.args.iter_mut().collect(),
+        choice => match choices(choice) {
+            Some(choices) => choices,
+            None => return Ok(Transformed::no(expr)),
+        },
     };
     let types = arguments.iter().map(|argument| argument.get_type(schema)).collect::<Result<Vec<_>>>()?;
     let Some(finest) = finest(types.iter()) else { return Ok(Transformed::no(expr)) };
@@ -59,6 +58,18 @@ pub(crate) fn agree(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> 
         }
     }
     Ok(Transformed::yes(expr))
+}
+
+/// The expressions of which one is the value; `None` where it is no choice.
+pub(crate) fn choices(expr: &mut Expr) -> Option<Vec<&mut Expr>> {
+    match expr {
+        Expr::Case(Case { when_then_expr, else_expr, .. }) => {
+            let results = when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
+            Some(results.chain(else_expr.iter_mut().map(|otherwise| otherwise.as_mut())).collect())
+        }
+        Expr::ScalarFunction(call) if ONE_OF.contains(&call.func.name()) => Some(call.args.iter_mut().collect()),
+        _ => None,
+    }
 }
 
 /// Gives the columns of a UNION's queries the same digits.

@@ -51,6 +51,29 @@ async fn now_is_what_the_clock_of_the_process_says() {
 }
 
 #[tokio::test]
+async fn aggregates_and_windows_take_what_is_computed_otherwise_in_athena() {
+    let lake = transactions().await;
+    let rows =
+        "(VALUES (1.6, TIMESTAMP '2026-01-01 10:00:00'), (2.4, TIMESTAMP '2026-01-01 10:00:00.000001')) t(x, at)";
+    let check = async |sql: String, expected: &[&str]| assert_eq!(lake.lines(&sql).await, expected, "{sql}");
+    check(
+        format!("SELECT sum(CAST(x AS bigint)), min(CAST(at AS varchar)) FROM {rows}"),
+        &["4|2026-01-01 10:00:00.000000"],
+    )
+    .await;
+    let grouped = "SELECT CAST(x AS bigint) k, max(CAST(x AS integer)) FROM";
+    check(format!("{grouped} {rows} GROUP BY CAST(x AS bigint)"), &["2|2"]).await;
+    let mixed = "CASE WHEN x > 2 THEN CAST(x AS decimal(12,2)) WHEN x > 1 THEN DECIMAL '0.000001' ELSE 0 END";
+    check(format!("SELECT sum({mixed}) FROM {rows}"), &["2.400001"]).await;
+    check(format!("SELECT max(CAST(x AS bigint)) OVER (ORDER BY at) FROM {rows}"), &["2", "2"]).await;
+    check(
+        format!("SELECT max(coalesce(at, TIMESTAMP '2026-01-01 10:00:00.5')) FROM {rows}"),
+        &["2026-01-01T10:00:00.000001"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn timestamps_of_unlike_digits_meet_at_the_finer_ones() {
     let lake = transactions().await;
     let (coarse, fine) = ("TIMESTAMP '2026-01-01 10:00:00'", "TIMESTAMP '2026-01-01 10:00:00.000001'");

@@ -19,7 +19,7 @@ use crate::postgres::failure::{
 };
 use crate::postgres::frontend::{Bind, Frontend, Message, Target};
 use crate::postgres::parameter::{self, UNKNOWN};
-use crate::postgres::run::{Limits, Progress, Running, Unfinished, shutting_down};
+use crate::postgres::run::{Limits, Progress, Running, Unfinished, Wanted, shutting_down};
 use crate::postgres::startup::{self, Client};
 use crate::postgres::statement::{Kind, Statement};
 
@@ -307,8 +307,14 @@ impl Connection<'_> {
             self.backend.complete(&statement.tag(rows)).await?;
             return Ok(Progress::Ended(rows.unwrap_or_default()));
         }
-        let sent =
-            self.postgres.send(&self.client, statement, running, fields, rows_max, &mut self.backend, &mut limits);
+        let sent = self.postgres.send(
+            &self.client,
+            statement,
+            running,
+            Wanted { fields, rows_max },
+            &mut self.backend,
+            &mut limits,
+        );
         let progress = sent.await?;
         match progress {
             Progress::Ended(rows) => self.backend.complete(&statement.tag(Some(rows))).await?,

@@ -7,7 +7,7 @@ use arrow::array::{Array, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use query::{PgType, Rows};
+use query::{CatalogQuery, PgType, Rows};
 use tokio_util::sync::CancellationToken;
 
 use crate::athena::AskError;
@@ -29,6 +29,13 @@ pub(super) struct Running {
     /// What has come and was not asked for yet: columns as they are sent from, and the first row of them.
     left: Option<(RecordBatch, usize)>,
     sent: u64,
+}
+
+/// What of a statement is to be sent.
+pub(super) struct Wanted<'a> {
+    pub fields: &'a [Field],
+    /// All of them where it is zero.
+    pub rows_max: usize,
 }
 
 /// How far a statement is.
@@ -117,7 +124,7 @@ impl Postgres {
         let mut touched = Touched::default();
         let started = match &statement.kind {
             Kind::Catalog(query) => {
-                let query = query.clone().with_parameters(literals);
+                let query = CatalogQuery::clone(query).with_parameters(literals);
                 let query = query.map_err(|error| Failure::of_query(&error, &statement.sql, statement.before))?;
                 self.athena.ask_catalog(query, &client.region, &client.identity, &client.connection).await
             }
@@ -155,14 +162,13 @@ impl Postgres {
         Ok(Running { id, rows, touched, types, left: None, sent: 0 })
     }
 
-    /// Sends rows, at most `rows_max` where that is not zero.
+    /// Sends rows.
     pub(super) async fn send(
         &self,
         client: &Client,
         statement: &Statement,
         running: &mut Running,
-        fields: &[Field],
-        rows_max: usize,
+        Wanted { fields, rows_max }: Wanted<'_>,
         backend: &mut Backend,
         limits: &mut Limits<'_>,
     ) -> Result<Progress, Unfinished> {

@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Empty,
     Command(Command),
     /// About PostgreSQL's own catalog.
-    Catalog(CatalogQuery),
+    Catalog(Box<CatalogQuery>),
     /// The engine's, which is Athena's SQL.
     Sql,
 }
@@ -49,7 +49,7 @@ impl Statement {
     fn new(sql: &str, before: usize) -> Self {
         let kind = match command::read(sql) {
             Some(command) => Kind::Command(command),
-            None => query::read_catalog_query(sql).map_or(Kind::Sql, Kind::Catalog),
+            None => query::read_catalog_query(sql).map_or(Kind::Sql, |query| Kind::Catalog(Box::new(query))),
         };
         Self { sql: sql.to_owned(), before, kind }
     }
