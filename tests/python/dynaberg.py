@@ -23,7 +23,7 @@ class Dynaberg:
     def __init__(self, data_dir, pipelines=(), options=(), ports=(0, 0), within=()):
         self.data_dir = pathlib.Path(data_dir)
         command = [*within, BINARY, "dev", *map(str, pipelines), "--data-dir", str(data_dir)]
-        command += ["--port", str(ports[0]), "--console-port", str(ports[1]), *options]
+        command += ["--port", str(ports[0]), "--console-port", str(ports[1]), "--postgres-port", "0", *options]
         self.log = open(pathlib.Path(data_dir).parent / "dynaberg.log", "ab")
         # Lambda functions run on the first python3 of the PATH: ours, which has boto3.
         path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
@@ -33,6 +33,7 @@ class Dynaberg:
         )
         self.endpoint = self._printed("AWS endpoint")
         self.console = self._printed("Console")
+        self.postgres = self._printed("PostgreSQL")
 
     def _printed(self, label):
         for line in self.process.stdout:

@@ -32,6 +32,9 @@ SALES = pyarrow.schema(
         ("day", pyarrow.date32()),
         ("moment", pyarrow.timestamp("us")),
         ("paid", pyarrow.bool_()),
+        ("place", pyarrow.struct([("city", pyarrow.string()), ("zip", pyarrow.int32())])),
+        ("tags", pyarrow.list_(pyarrow.string())),
+        ("rate", pyarrow.decimal128(18, 6)),
     ]
 )
 SHOPS = pyarrow.schema([("shop", pyarrow.string()), ("city", pyarrow.string()), ("size", pyarrow.int32())])
@@ -53,6 +56,9 @@ def rows(chance):
             "day": maybe(start + datetime.timedelta(days=chance.randint(0, 400))),
             "moment": maybe(datetime.datetime(2026, 1, 1) + datetime.timedelta(seconds=chance.randint(0, 40_000_000))),
             "paid": maybe(chance.random() < 0.5),
+            "place": maybe({"city": maybe(chance.choice(["Oslo", "Rome", "Bern"])), "zip": maybe(chance.randint(1, 99))}),
+            "tags": maybe([chance.choice("xyz") for _ in range(chance.randint(0, 4))]),
+            "rate": maybe(Decimal(chance.randint(-(10**9), 10**9)) / 10**6),
         }
         for number in range(2000)
     ]
@@ -104,6 +110,9 @@ class Queries:
             lambda: Pair("day_of_week(day)", "isodow(day)"),
             lambda: Pair("day_of_year(day)", "dayofyear(day)"),
             lambda: Pair("strpos(kind, 'n')"),
+            lambda: Pair("place.zip"),
+            lambda: Pair("cardinality(tags)", "len(tags)"),
+            lambda: Pair("hour(moment)"),
         )
 
     def truncated(self, of, n):
@@ -121,6 +130,12 @@ class Queries:
             lambda: Pair(f"coalesce(amount, {n}.50)"),
             lambda: Pair("CAST(quantity AS decimal(12,2)) - amount"),
             lambda: Pair("round(amount, 1)"),
+            lambda: Pair("rate"),
+            lambda: Pair("rate + amount"),
+            lambda: Pair("rate - quantity"),
+            # DuckDB's `greatest` passes over NULL.
+            lambda: Pair("greatest(rate, amount)", "CASE WHEN rate IS NOT NULL AND amount IS NOT NULL THEN greatest(rate, amount) END"),
+            lambda: Pair("CASE shop WHEN 'A' THEN amount WHEN 'B' THEN rate ELSE 0 END"),
             lambda: sql("CASE WHEN {} THEN amount END", self.condition(0)),
         )
 
@@ -143,6 +158,11 @@ class Queries:
             lambda: Pair("CAST(amount AS varchar)"),
             lambda: Pair("if(paid, 'yes', 'no')", "CASE WHEN paid THEN 'yes' ELSE 'no' END"),
             lambda: Pair("split_part(kind, 'n', 1)"),
+            lambda: Pair("place.city"),
+            lambda: Pair("element_at(tags, 2)", "list_extract(tags, 2)"),
+            lambda: Pair("array_join(tags, '+')", "array_to_string(tags, '+')"),
+            lambda: Pair("array_join(array_distinct(array_sort(tags)), '')", "array_to_string(list_sort(list_distinct(tags)), '')"),
+            lambda: Pair("coalesce(place.city, shop, kind)"),
             lambda: Pair("element_at(split(kind, 'n'), 1)", "list_extract(string_split(kind, 'n'), 1)"),
         )
 
@@ -175,6 +195,12 @@ class Queries:
                 lambda: Pair("regexp_like(kind, '[a-i]n')", "regexp_matches(kind, '[a-i]n')"),
                 lambda: Pair(f"weight > {n}.5"),
                 lambda: Pair("quantity NOT IN (1, 2, 3)"),
+                lambda: Pair("contains(tags, 'x')", "list_contains(tags, 'x')"),
+                lambda: Pair(f"place.zip < {n * 8}"),
+                lambda: Pair(f"rate BETWEEN -{n}.5 AND {n * 40}.000001"),
+                lambda: Pair(f"moment BETWEEN TIMESTAMP '2026-02-{n + 1:02} 00:00:00' AND TIMESTAMP '2026-09-01 10:00:00.000001'"),
+                lambda: Pair("CAST(day AS timestamp) < moment"),
+                lambda: Pair("nullif(kind, '') IS NOT NULL"),
             )
         left, right = self.condition(depth - 1), self.condition(depth - 1)
         return self.one_of(
@@ -183,6 +209,10 @@ class Queries:
             lambda: sql("({} OR {})", left, right),
             lambda: sql("NOT ({})", left),
         )
+
+    def some(self):
+        # Over no rows at all DataFusion gives no grand total: docs/src/sql.md.
+        return sql("({} OR id = 0)", self.condition())
 
     def value(self):
         return self.one_of(self.integer, self.decimal, self.text, self.date, self.condition)
@@ -234,7 +264,9 @@ class Queries:
         return sql("{} OVER (" + f"{partition} ORDER BY {order}{frame})", function)
 
     def query(self):
-        return self.one_of(self.rows, self.groups, self.groups, self.windows, self.join, self.nested, self.sets)
+        return self.one_of(
+            self.rows, self.groups, self.groups, self.windows, self.join, self.nested, self.sets, self.grouping_sets, self.steps
+        )
 
     def rows(self):
         values = [self.value() for _ in range(self.chance.randint(1, 4))]
@@ -252,11 +284,28 @@ class Queries:
         if self.chance.random() < 0.15:
             by = f"ROLLUP ({by})" if len(keys) > 1 else by
         if "ROLLUP" in by:
-            return sql("SELECT k0, k1, count(*) AS n FROM (SELECT {} FROM sales WHERE {}) AS g GROUP BY ROLLUP (k0, k1)", listed, self.condition())
+            return sql("SELECT k0, k1, count(*) AS n FROM (SELECT {} FROM sales WHERE {}) AS g GROUP BY ROLLUP (k0, k1)", listed, self.some())
         return sql("SELECT {}, {} FROM sales WHERE {} GROUP BY " + by + having, listed, computed, self.condition())
 
     def windows(self):
         return sql("SELECT id, {} AS w, {} AS v FROM sales WHERE {}", self.window(), self.window(), self.condition())
+
+    def grouping_sets(self):
+        sets = self.chance.choice(
+            ["GROUPING SETS ((shop, kind), (shop), ())", "CUBE (shop, kind)", "GROUPING SETS ((kind), (shop, kind))"]
+        )
+        return sql(
+            "SELECT shop, kind, grouping(shop) AS g, {} AS v, {} AS w FROM sales WHERE {} GROUP BY " + sets,
+            self.aggregate(), self.aggregate(), self.some(),
+        )
+
+    def steps(self):
+        return sql(
+            "WITH a AS (SELECT *, {} AS made FROM sales WHERE {}), b AS (SELECT shop, made, count(*) AS n, max(rate) AS top "
+            "FROM a GROUP BY shop, made), c AS (SELECT b.*, rank() OVER (PARTITION BY shop ORDER BY n DESC, top DESC) AS place "
+            "FROM b) SELECT c.shop, made, n, top, place, city FROM c JOIN shops AS p ON p.shop = c.shop WHERE place <= 5",
+            self.one_of(self.integer, self.text, self.date), self.condition(),
+        )
 
     def join(self):
         kind = self.chance.choice(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])

@@ -81,7 +81,10 @@ pub enum Format {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TableFormat {
     Table,
+    /// One array of objects.
     Json,
+    /// One object a line.
+    Ndjson,
     Csv,
 }
 

@@ -27,6 +27,7 @@ pub fn write_batches(format: TableFormat, schema: SchemaRef, batches: &[RecordBa
             .map_err(arrow_failure)
             .map(|table| writeln!(out, "{table}")),
         TableFormat::Json => write_json(&mut out, batches).map(|()| Ok(())),
+        TableFormat::Ndjson => write_ndjson(&mut out, batches).map(Ok),
         TableFormat::Csv => write_csv(&mut out, &schema, batches).map(|()| Ok(())),
     };
     written?.or_else(ignore_closed_pipe)
@@ -94,6 +95,13 @@ fn write_json(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
     writer.finish().map_err(arrow_failure)?;
     drop(writer);
     writeln!(out).or_else(ignore_closed_pipe)
+}
+
+fn write_ndjson(out: &mut impl Write, batches: &[RecordBatch]) -> Outcome {
+    let writer = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = writer.build::<_, arrow::json::writer::LineDelimited>(out);
+    batches.iter().try_for_each(|batch| writer.write(batch)).map_err(arrow_failure)?;
+    writer.finish().map_err(arrow_failure)
 }
 
 /// An empty result has its header too.

@@ -10,7 +10,7 @@ fn a_port_in_use_is_said_in_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let data_dir = folder.path().to_str().unwrap();
-    let output = run(&["dev", "--port", &port, "--console-port", "0", "--data-dir", data_dir]);
+    let output = run(&["dev", "--port", &port, "--console-port", "0", "--postgres-port", "0", "--data-dir", data_dir]);
     check_fails(&output, 253, &[&format!("listen on 127.0.0.1:{port}"), "Try: --port 0"]);
 }
 
@@ -19,7 +19,7 @@ fn a_data_folder_in_use_is_said_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Dev::start(folder.path(), &[]);
     let data_dir = folder.path().to_str().unwrap();
-    let output = run(&["dev", "--port", "0", "--console-port", "0", "--data-dir", data_dir]);
+    let output = run(&["dev", "--port", "0", "--console-port", "0", "--postgres-port", "0", "--data-dir", data_dir]);
     check_fails(&output, 253, &["is in use by another dynaberg", "--data-dir"]);
 }
 

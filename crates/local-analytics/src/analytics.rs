@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ambient::Ambient;
-use aws_wire::{Authorizer, JsonService, RestService};
+use aws_wire::{Authentication, Authorizer, JsonService, RestService};
 use query::Memory;
 
 use crate::athena::Athena;
@@ -11,6 +11,7 @@ use crate::glue::Glue;
 use crate::grants::Grants;
 use crate::lake_formation::LakeFormation;
 use crate::lakehouse::Lakehouse;
+use crate::postgres::Postgres;
 use crate::store::Store;
 
 /// Why the services cannot be opened.
@@ -24,6 +25,7 @@ pub struct Analytics {
     glue: Arc<Glue>,
     lake_formation: Arc<LakeFormation>,
     grants: Arc<Grants>,
+    ambient: Ambient,
 }
 
 impl Analytics {
@@ -52,11 +54,11 @@ impl Analytics {
             grants: grants.clone(),
             ambient: ambient.clone(),
         };
-        let athena = Athena::new(store, lakehouse, grants.clone(), memory, ambient);
+        let athena = Athena::new(store, lakehouse, grants.clone(), memory, ambient.clone());
         let athena = athena.map_err(|error| failed(error.into()))?;
         athena.fail_interrupted().map_err(|error| failed(error.into()))?;
         let (athena, glue, lake_formation) = (Arc::new(athena), Arc::new(glue), Arc::new(lake_formation));
-        Ok(Self { athena, glue, lake_formation, grants })
+        Ok(Self { athena, glue, lake_formation, grants, ambient })
     }
 
     pub fn athena(&self) -> Arc<dyn JsonService> {
@@ -69,6 +71,11 @@ impl Analytics {
 
     pub fn lake_formation(&self) -> Arc<dyn RestService> {
         self.lake_formation.clone()
+    }
+
+    /// Queries over PostgreSQL's wire protocol: by the engine and the grants of Athena, within the same memory.
+    pub fn postgres(&self, authentication: Authentication) -> Postgres {
+        Postgres::new(self.athena.clone(), authentication, self.ambient.clone())
     }
 
     /// Decides by Lake Formation's grants who may do what.

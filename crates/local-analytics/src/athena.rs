@@ -40,11 +40,14 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::audit::Entry;
 use crate::grants::Grants;
 use crate::json;
 use crate::lakehouse::{Lakehouse, Region};
 use crate::store::Store;
 use crate::view::View;
+
+pub(crate) use sight::AskError;
 
 /// Queries that run at the same time; more wait as QUEUED.
 const RUNNING_MAX: usize = 8;
@@ -84,6 +87,16 @@ impl Athena {
         let engine = Engine::over(NoCatalogs, ambient.clone(), options)?;
         let (running, places) = (Arc::default(), Arc::new(Semaphore::new(RUNNING_MAX)));
         Ok(Self { store, lakehouse, grants, ambient, engine, running, places })
+    }
+
+    /// What it knows of the lake by.
+    pub(crate) fn neighbours(&self) -> (&Store, &dyn Lakehouse, &Grants) {
+        (&self.store, self.lakehouse.as_ref(), &self.grants)
+    }
+
+    /// Waits until the entry is in the audit log, on disk.
+    pub(crate) async fn audit(&self, entry: &Entry<'_>) -> std::io::Result<()> {
+        self.grants.audit.record_durably(entry).await
     }
 }
 

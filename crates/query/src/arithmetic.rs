@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
-use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result;
 use datafusion::functions::math;
 use datafusion::logical_expr::expr::WindowFunctionDefinition;
@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::functions;
+use crate::{functions, timestamps};
 
 /// Plans `a / b` of decimals, and `map[key]`.
 #[derive(Debug)]
@@ -82,16 +82,37 @@ fn analyze(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if let LogicalPlan::TableScan(scan) = &plan {
         schema.merge(&scan.projected_schema);
     }
+    let agreed = timestamps::agree_in_union(plan)?;
+    if agreed.transformed {
+        return Ok(agreed);
+    }
+    let plan = agreed.data;
     let names = NamePreserver::new(&plan);
+    let known_as = plan.schema().columns();
     let is_window_or_aggregate = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
     let plan = plan.map_expressions(|expr| {
         let name = names.save(&expr);
         let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
-        // An aggregate's own name is looked up from above.
+        // An aggregate's name is made of its arguments.
         let changed = rewritten.transformed && !is_window_or_aggregate;
         Ok(if changed { rewritten.update_data(|expr| name.restore(expr)) } else { rewritten })
     })?;
-    plan.map_data(|plan| plan.recompute_schema())?.transform_data(narrow_decimals)
+    let plan = plan.map_data(|plan| plan.recompute_schema())?.transform_data(narrow_decimals)?;
+    if is_window_or_aggregate { plan.transform_data(|plan| under_names(plan, known_as)) } else { Ok(plan) }
+}
+
+/// The columns of `plan` as they are looked up from above, where rewriting has changed their names.
+fn under_names(plan: LogicalPlan, known_as: Vec<Column>) -> Result<Transformed<LogicalPlan>> {
+    let columns = plan.schema().columns();
+    if columns == known_as {
+        return Ok(Transformed::no(plan));
+    }
+    let shown = columns.into_iter().zip(known_as).map(|(column, known_as)| match column == known_as {
+        true => Expr::Column(column),
+        false => Expr::Column(column).alias_qualified(known_as.relation, known_as.name),
+    });
+    let shown = shown.collect();
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(shown, Arc::new(plan))?)))
 }
 
 /// Sums and averages of decimals in the types that Athena gives them: the largest precision, and the argument's own type.
@@ -163,8 +184,37 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::no(Expr::TryCast(TryCast { expr: of, data_type })))
         }
-        other => Ok(Transformed::no(other)),
+        other => timestamps::agree(other, schema)?.transform_data(|expr| widen_decimals(expr, schema)),
     }
+}
+
+/// Gives decimals of which one is chosen the digits of all of them. DataFusion does so later, when the types of sums over them
+/// are settled.
+fn widen_decimals(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Some(choices) = timestamps::choices(&mut expr) else { return Ok(Transformed::no(expr)) };
+    let types = choices.iter().map(|choice| choice.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    let digits = |of: &DataType| match of {
+        DataType::Decimal128(precision, scale) => Some((i16::from(*precision) - i16::from(*scale), i16::from(*scale))),
+        DataType::Int64 => Some((19, 0)),
+        other if other.is_integer() => Some((10, 0)),
+        _ => None,
+    };
+    let known = || types.iter().filter(|of| **of != DataType::Null);
+    if !known().any(is_decimal) || known().any(|of| digits(of).is_none()) {
+        return Ok(Transformed::no(expr));
+    }
+    let whole = known().filter_map(digits).map(|(whole, _)| whole).max().unwrap_or_default();
+    let scale = known().filter_map(digits).map(|(_, scale)| scale).max().unwrap_or_default();
+    let precision = (whole + scale).min(i16::from(DECIMAL128_MAX_PRECISION));
+    let wanted = DataType::Decimal128(precision as u8, scale as i8);
+    if known().all(|of| *of == wanted) {
+        return Ok(Transformed::no(expr));
+    }
+    for choice in choices {
+        let narrow = std::mem::take(choice);
+        *choice = cast(narrow, wanted.clone());
+    }
+    Ok(Transformed::yes(expr))
 }
 
 fn is_fraction(data_type: &DataType) -> bool {

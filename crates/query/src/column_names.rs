@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, T
 use crate::time_travel::visit;
 
 /// A zero-width space.
-const MARK: char = '\u{200b}';
+pub(crate) const MARK: char = '\u{200b}';
 
 /// The columns as the query names them.
 pub(crate) fn shown(schema: &SchemaRef) -> SchemaRef {

@@ -83,11 +83,22 @@ pub(crate) fn of(error: DataFusionError, known: &[Known]) -> Error {
         }
         DataFusionError::ResourcesExhausted(_) => {
             Error::new(OUT_OF_MEMORY, "the query needs more memory than it may have")
-                .with_help("a narrower WHERE, fewer columns, or a higher memory limit")
+                .with_help("a narrower WHERE, fewer columns, or a higher --memory")
                 .with_source(error)
         }
         DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) => Error::new(MEANING, text(&error)).at(place),
         _ => Error::new(EXECUTION, text(&error)).at(place).with_source(error),
+    }
+}
+
+/// `error`, with the limit named where it is about memory.
+pub(crate) fn within(error: Error, bytes_max: Option<usize>) -> Error {
+    match bytes_max {
+        Some(bytes_max) if error.code() == OUT_OF_MEMORY => {
+            let limit = bytes_max as f64 / f64::from(1 << 20);
+            error.with_message(format!("the query needs more memory than is left of the {limit:.1} MB of all queries"))
+        }
+        _ => error,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::rows::Rows;
 use crate::statement::{self, Parsed, Query};
 use crate::tables::{self, Found, Tables};
 use crate::visible::Sight;
-use crate::{column_names, functions, listing, listing_other, metadata_table, outside, session, unnest};
+use crate::{column_names, functions, listing, listing_other, metadata_table, outside, session, timestamps, unnest};
 
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
@@ -42,6 +42,7 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) cache: Arc<ScanCache>,
     pub(crate) state: SessionState,
+    memory: Memory,
 }
 
 impl Engine {
@@ -58,7 +59,7 @@ impl Engine {
         let memory = options.memory.clone().unwrap_or_else(Memory::unlimited);
         let state = session::base(options.target_partitions, &memory).map_err(|error| diagnosis::of(error, &[]))?;
         let own_names = vec![options.default_catalog.clone().unwrap_or_else(|| DEFAULT_CATALOG.to_owned())];
-        Ok(Self { catalogs: Arc::new(catalogs), own_names, ambient, options, cache: Arc::default(), state })
+        Ok(Self { catalogs: Arc::new(catalogs), own_names, ambient, options, cache: Arc::default(), state, memory })
     }
 
     /// The same engine over other catalogs. What it keeps is shared.
@@ -127,7 +128,7 @@ impl Engine {
         let mut tables: Vec<TableRead> = named.iter().flat_map(Named::reads).collect();
         tables.sort_by(|one, other| one.name.cmp(&other.name));
         tables.dedup();
-        Ok(rows.of(tables, known))
+        Ok(rows.of(tables, known, &self.memory))
     }
 
     /// What metadata alone answers.
@@ -184,6 +185,7 @@ impl Engine {
 /// Says `statement` in words that the planner knows.
 pub(crate) fn as_planned(statement: &mut Statement) -> Result<()> {
     outside::check(statement)?;
+    timestamps::agree_in_values(statement);
     column_names::complete(statement);
     unnest::gather(statement);
     functions::rewrite(statement)

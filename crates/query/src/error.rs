@@ -76,6 +76,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     pub(crate) fn with_label(mut self, label: impl Into<String>) -> Self {
         self.0.label = Some(label.into());
         self

@@ -7,9 +7,10 @@
 //! tables over other files, `views` plans queries under a name; `metadata_table` has what `$snapshots` and the like hold, `information_schema`
 //! what a catalog tells of itself. `outside` refuses what reads elsewhere. Then the
 //! statement is said in words that DataFusion plans: `column_names`, `unnest`, `functions`, `letter_case`, `type_planner`,
-//! and `arithmetic` where Athena computes otherwise. `writing` changes tables,
+//! and `arithmetic` and `timestamps` where Athena computes otherwise; `portions` keeps UNNEST within memory. `writing` changes tables,
 //! `export` writes answers to files. `listing` answers SHOW and DESCRIBE, `visible` keeps all of it to what
-//! its principal may see. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
+//! its principal may see. `split` parts a text into statements, `postgres` answers what PostgreSQL's clients ask of its
+//! own catalog. `diagnosis` turns what went wrong into an [`Error`] with its place in the text and a way out.
 
 mod answer;
 mod arithmetic;
@@ -33,11 +34,15 @@ mod named;
 mod outside;
 mod own_tables;
 mod parameters;
+mod portions;
+mod postgres;
 mod rows;
 mod session;
+mod split;
 mod statement;
 mod tables;
 mod time_travel;
+mod timestamps;
 mod type_name;
 mod type_planner;
 mod unnest;
@@ -58,7 +63,10 @@ pub use lake::{Error as LakeError, ErrorKind as LakeErrorKind};
 pub use links::{Link, LinkedCatalogs};
 pub use memory::Memory;
 pub use own_tables::{Other, OwnTables, View};
+pub use parameters::parameter_count;
+pub use postgres::{CatalogQuery, Connection, PgType, SERVER_VERSION, pg_type, read_catalog_query};
 pub use rows::{Meter, Rows};
+pub use split::{Split, split};
 pub use statement::{Query, StatementKind, parse, parse_one, parse_with_parameters};
 pub use tables::Tables;
 pub use type_name::type_name;

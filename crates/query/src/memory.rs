@@ -17,6 +17,8 @@ const CONSUMERS_NAMED: usize = 3;
 #[derive(Clone, Debug)]
 pub struct Memory {
     pub(crate) runtime: Arc<RuntimeEnv>,
+    /// What it may come to; `None` for what the machine has.
+    pub(crate) bytes_max: Option<usize>,
 }
 
 impl Memory {
@@ -26,11 +28,11 @@ impl Memory {
         let pool = TrackConsumersPool::new(FairSpillPool::new(bytes_max), named);
         let builder = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_temp_file_path(spill_folder);
         let runtime = builder.build_arc().map_err(|error| diagnosis::of(error, &[]))?;
-        Ok(Self { runtime })
+        Ok(Self { runtime, bytes_max: Some(bytes_max) })
     }
 
     /// For one query at a time that may take what the machine has.
     pub fn unlimited() -> Self {
-        Self { runtime: Arc::default() }
+        Self { runtime: Arc::default(), bytes_max: None }
     }
 }

@@ -8,11 +8,21 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Value, VisitorMut};
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::dialect::Athena;
 use crate::error::{Error, MEANING, Result, SYNTAX};
 use crate::time_travel::visit;
+
+/// How many parameters the statement in `sql` has, by the highest of its `$1`, `$2`, …. Zero where it cannot be read.
+pub fn parameter_count(sql: &str) -> usize {
+    let tokens = Tokenizer::new(&Athena, sql).tokenize().unwrap_or_default();
+    let number = |token: &Token| match token {
+        Token::Placeholder(name) => name.strip_prefix('$')?.parse::<usize>().ok(),
+        _ => None,
+    };
+    tokens.iter().filter_map(number).max().unwrap_or_default()
+}
 
 /// Replaces `$1`, `$2`, … by `parameters`. There must be as many of the ones as of the others.
 /// A statement without a query takes none.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionState;
@@ -16,6 +16,7 @@ use futures::StreamExt;
 use crate::answer::{Answer, TableRead, Wrote};
 use crate::diagnosis::{self, Known};
 use crate::error::Result;
+use crate::memory::Memory;
 use crate::{column_names, letter_case, visible};
 
 /// How many names of a query may be written in another case than their column's; each costs a round of planning.
@@ -29,6 +30,8 @@ pub struct Rows {
     /// For what errors say.
     known: Vec<Known>,
     wrote: Option<Wrote>,
+    /// The limit that it shares with others.
+    memory_bytes_max: Option<usize>,
 }
 
 /// What a query has read so far.
@@ -64,17 +67,22 @@ impl Rows {
         let plan = state.create_physical_plan(&plan).await?;
         let schema = column_names::shown(&plan.schema());
         let stream = execute_stream(plan.clone(), state.task_ctx())?;
-        Ok(Self {
-            schema,
-            source: Source::Running { plan, stream },
-            tables: Vec::new(),
-            known: Vec::new(),
-            wrote: None,
-        })
+        Ok(Self { source: Source::Running { plan, stream }, ..Self::of_schema(schema) })
     }
 
-    pub(crate) fn of(self, tables: Vec<TableRead>, known: Vec<Known>) -> Self {
-        Self { tables, known, ..self }
+    pub(crate) fn of(self, tables: Vec<TableRead>, known: Vec<Known>, memory: &Memory) -> Self {
+        Self { tables, known, memory_bytes_max: memory.bytes_max, ..self }
+    }
+
+    /// No rows, with columns of text.
+    pub(crate) fn none(columns: Vec<String>) -> Self {
+        let fields = columns.into_iter().map(|name| Field::new(name, DataType::Utf8, true));
+        Self::of_schema(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+
+    fn of_schema(schema: SchemaRef) -> Self {
+        let source = Source::Ready(Vec::new().into_iter(), 0);
+        Self { schema, source, tables: Vec::new(), known: Vec::new(), wrote: None, memory_bytes_max: None }
     }
 
     /// Each table the query named, in the order of their names.
@@ -96,7 +104,8 @@ impl Rows {
         match &mut self.source {
             Source::Running { stream, .. } => {
                 let batch = stream.next().await?;
-                Some(batch.map_err(|error| diagnosis::of(error, &self.known)))
+                let failed = |error| diagnosis::within(diagnosis::of(error, &self.known), self.memory_bytes_max);
+                Some(batch.map_err(failed))
             }
             Source::Ready(batches, _) => batches.next().map(Ok),
         }
@@ -129,7 +138,7 @@ impl Rows {
 impl From<Answer> for Rows {
     fn from(answer: Answer) -> Self {
         let source = Source::Ready(answer.batches.into_iter(), answer.bytes_read);
-        Self { schema: answer.schema, source, tables: answer.tables, known: Vec::new(), wrote: answer.wrote }
+        Self { source, tables: answer.tables, wrote: answer.wrote, ..Self::of_schema(answer.schema) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::arithmetic::{AsAthena, Operators};
 use crate::functions;
 use crate::memory::Memory;
 use crate::named::Named;
+use crate::portions::InPortions;
 use crate::type_planner::AthenaTypes;
 use crate::unnest::Unnesting;
 
@@ -42,7 +43,8 @@ pub(crate) fn base(target_partitions: Option<usize>, memory: &Memory) -> Result<
         .with_runtime_env(memory.runtime.clone())
         .with_type_planner(Arc::new(AthenaTypes))
         .with_analyzer_rules(analyzer_rules())
-        .with_optimizer_rules(optimizer_rules());
+        .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rule(Arc::new(InPortions));
     let mut state = builder.build();
     functions::register(&mut state)?;
     state.register_relation_planner(Arc::new(Unnesting))?;

@@ -74,6 +74,11 @@ impl Query {
         }
     }
 
+    /// Tells whether it only reads; what it gives can then be begun and left.
+    pub fn is_read_only(&self) -> bool {
+        !matches!(self.0, Parsed::Write(_) | Parsed::Export(..))
+    }
+
     pub fn kind(&self) -> StatementKind {
         match &self.0 {
             Parsed::Query(statement) => match statement.as_ref() {

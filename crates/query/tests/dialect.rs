@@ -51,6 +51,56 @@ async fn now_is_what_the_clock_of_the_process_says() {
 }
 
 #[tokio::test]
+async fn aggregates_and_windows_take_what_is_computed_otherwise_in_athena() {
+    let lake = transactions().await;
+    let rows =
+        "(VALUES (1.6, TIMESTAMP '2026-01-01 10:00:00'), (2.4, TIMESTAMP '2026-01-01 10:00:00.000001')) t(x, at)";
+    let check = async |sql: String, expected: &[&str]| assert_eq!(lake.lines(&sql).await, expected, "{sql}");
+    check(
+        format!("SELECT sum(CAST(x AS bigint)), min(CAST(at AS varchar)) FROM {rows}"),
+        &["4|2026-01-01 10:00:00.000000"],
+    )
+    .await;
+    let grouped = "SELECT CAST(x AS bigint) k, max(CAST(x AS integer)) FROM";
+    check(format!("{grouped} {rows} GROUP BY CAST(x AS bigint)"), &["2|2"]).await;
+    let mixed = "CASE WHEN x > 2 THEN CAST(x AS decimal(12,2)) WHEN x > 1 THEN DECIMAL '0.000001' ELSE 0 END";
+    check(format!("SELECT sum({mixed}) FROM {rows}"), &["2.400001"]).await;
+    check(format!("SELECT max(CAST(x AS bigint)) OVER (ORDER BY at) FROM {rows}"), &["2", "2"]).await;
+    check(
+        format!("SELECT max(coalesce(at, TIMESTAMP '2026-01-01 10:00:00.5')) FROM {rows}"),
+        &["2026-01-01T10:00:00.000001"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn timestamps_of_unlike_digits_meet_at_the_finer_ones() {
+    let lake = transactions().await;
+    let (coarse, fine) = ("TIMESTAMP '2026-01-01 10:00:00'", "TIMESTAMP '2026-01-01 10:00:00.000001'");
+    let check = async |sql: String, expected: &[&str]| assert_eq!(lake.lines(&sql).await, expected, "{sql}");
+    check(format!("SELECT {coarse} = {fine}, {coarse} < {fine}, {fine} IN ({coarse})"), &["false|true|false"]).await;
+    check(format!("SELECT {fine} BETWEEN {coarse} AND {coarse}"), &["false"]).await;
+    let shown = "2026-01-01T10:00:00.000001";
+    check(format!("SELECT coalesce(NULL, {fine}, {coarse})"), &[shown]).await;
+    check(format!("SELECT CASE WHEN 1 = 2 THEN {coarse} ELSE {fine} END"), &[shown]).await;
+    check(format!("SELECT max(x) FROM (VALUES ({coarse}), ({fine})) t(x)"), &[shown]).await;
+    check(format!("SELECT max(x) FROM (SELECT {coarse} AS x UNION ALL SELECT {fine}) t"), &[shown]).await;
+    check(format!("SELECT count(*) FROM (SELECT {coarse} AS x UNION SELECT {fine}) t"), &["2"]).await;
+    check(format!("SELECT count(*) FROM (SELECT {coarse} a) l JOIN (SELECT {fine} b) r ON a = b"), &["0"]).await;
+}
+
+#[tokio::test]
+async fn arrays_unnested_over_one_another_are_never_there_at_once() {
+    let lake = transactions().await;
+    // 10 million rows of a million arrays; 8,192 arrays at once would be 65 GB.
+    let sql =
+        "SELECT count(*), sum(y) FROM UNNEST(sequence(1, 10000)) a(x), UNNEST(sequence(1, 1000)) b(y) WHERE x % 10 = 0";
+    assert_eq!(lake.lines(sql).await, ["1000000|500500000"]);
+    let sql = "SELECT x FROM UNNEST(sequence(1, 20000)) a(x), UNNEST(sequence(1, 1000000)) b(y) LIMIT 1";
+    assert_eq!(lake.lines(sql).await, ["1"]);
+}
+
+#[tokio::test]
 async fn numbers_and_nulls_are_as_in_athena() {
     let lake = transactions().await;
     assert_eq!(lake.lines("SELECT 0.1 + 0.2 = 0.3, arrow_typeof(1.50)").await, ["true|Decimal128(3, 2)"]);

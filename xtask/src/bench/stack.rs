@@ -34,7 +34,7 @@ impl Stack {
         let mut command = Command::new(binary);
         command.arg("--quiet").arg("dev").args(pipelines).arg("--data-dir").arg(data_dir);
         command.args(["--maintenance-pause", pause, "--expiry-grace", "1s"]);
-        command.args(["--port", "0", "--console-port", "0"]).stdout(Stdio::piped());
+        command.args(["--port", "0", "--console-port", "0", "--postgres-port", "off"]).stdout(Stdio::piped());
         let mut server = command.spawn().context("start dynaberg dev")?;
         let mut lines = BufReader::new(server.stdout.take().context("its output")?).lines();
         let mut printed = |label: &str| -> Result<String> {

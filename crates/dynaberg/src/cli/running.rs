@@ -21,6 +21,9 @@ pub struct DevArgs {
     /// Port of the console, `/health`, `/ready`, `/status` and `/metrics`. 0 takes a free one.
     #[arg(long, env = "DYNABERG_CONSOLE_PORT", default_value_t = 4567)]
     pub console_port: u16,
+    /// Port on which psql, drivers and BI tools query the lake. 0 takes a free one, `off` none.
+    #[arg(long, env = "DYNABERG_POSTGRES_PORT", default_value = "4568", value_name = "PORT|off", value_parser = optional_port)]
+    pub postgres_port: OptionalPort,
     /// What queries may hold in memory together, such as 512MB or 2GB. Beyond it they spill into the data folder, then fail.
     #[arg(long, env = "DYNABERG_MEMORY", default_value = "1GB", value_parser = size)]
     pub memory: usize,
@@ -36,6 +39,17 @@ pub struct DevArgs {
     pub ready: ReadyArgs,
     #[command(flatten)]
     pub maintenance: MaintenanceArgs,
+}
+
+/// A port, or none.
+#[derive(Clone, Copy)]
+pub struct OptionalPort(pub Option<u16>);
+
+fn optional_port(text: &str) -> Result<OptionalPort, String> {
+    match text {
+        "off" => Ok(OptionalPort(None)),
+        port => port.parse().map(|port| OptionalPort(Some(port))).map_err(|_| "a port is wanted, or off".to_owned()),
+    }
 }
 
 #[derive(Args, Clone, Copy)]

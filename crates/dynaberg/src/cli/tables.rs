@@ -6,17 +6,21 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use lake::maintain::compact::Strategy;
 
-use super::{CatalogArgs, Format, TableFormat, duration, duration_or_none};
+use super::{CatalogArgs, Format, TableFormat, duration, duration_or_none, size};
 
 #[derive(Args)]
 pub struct SqlArgs {
     /// The query; or several, parted by semicolons, which are answered one after the other. Without it, and without a
-    /// file, they are read from standard input.
+    /// file, they are asked for on a terminal, or read from standard input.
     #[arg(conflicts_with = "file")]
     pub query: Option<String>,
     /// A file that holds the query or queries.
     #[arg(long, short)]
     pub file: Option<PathBuf>,
+    /// What a query may hold in memory, such as 512MB or 2GB. Beyond it, it spills into the folder for temporary files, then
+    /// fails. What the machine has, unless given.
+    #[arg(long, env = "DYNABERG_MEMORY", value_parser = size)]
+    pub memory: Option<usize>,
     #[command(flatten)]
     pub catalog: CatalogArgs,
     /// `table` on a terminal and `json` in a pipe, unless given.

@@ -49,6 +49,7 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
         auth: Auth::Dev,
         shard_rotation: Duration::from_secs(4 * 3600),
         kinesis: KinesisArgs { kinesis_faults: 0.0, kinesis_unthrottled: false },
+        postgres_port: None,
         query_memory_bytes_max: 256 << 20,
     };
     let stack = Stack::start(options, ambient.clone(), services_end.clone()).await?;

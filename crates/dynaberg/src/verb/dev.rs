@@ -30,6 +30,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         auth: arguments.auth,
         shard_rotation: arguments.shard_rotation,
         kinesis: arguments.kinesis,
+        postgres_port: arguments.postgres_port.0,
         query_memory_bytes_max: arguments.memory,
     };
     let services_end = tokio_util::sync::CancellationToken::new();
@@ -53,11 +54,15 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
   AWS endpoint   {endpoint}      DynamoDB and its Streams, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS
   Iceberg REST   {endpoint}/iceberg
   Console        http://{console_address}
-  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
+{postgres}  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
   ready in {ms} ms.  Next: {next}",
         version = env!("CARGO_PKG_VERSION"),
         data_dir = arguments.data_dir.display(),
         endpoint = stack.endpoint,
+        postgres = match stack.postgres {
+            Some(address) => format!("  PostgreSQL     postgresql://dev@{address}      psql, drivers and BI tools\n"),
+            None => String::new(),
+        },
         ms = started.elapsed().as_millis(),
         next = if running.is_empty() {
             "dynaberg demo      (or point your own boto3 script here)"

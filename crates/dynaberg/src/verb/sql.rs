@@ -1,11 +1,13 @@
 //! `dynaberg sql`: queries over the lake, and how fresh their answers are.
 
+mod shell;
+
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use ambient::Ambient;
 use miette::{LabeledSpan, MietteDiagnostic, Report, SourceOffset};
-use query::{Answer, Engine, EngineOptions};
+use query::{Answer, Engine, EngineOptions, Memory};
 
 use crate::aws::Aws;
 use crate::cli::{SqlArgs, TableFormat};
@@ -17,24 +19,33 @@ use crate::system;
 pub async fn run(arguments: SqlArgs) -> Outcome {
     let ambient = system::ambient();
     let text = text(&arguments)?;
+    let spill = tempfile::Builder::new().prefix("dynaberg-spill-").tempdir();
+    let spill = spill.map_err(|error| Failure::new(Exit::Other, format!("make a temporary folder: {error}")))?;
+    let memory = arguments.memory.map(|bytes_max| Memory::limited(bytes_max, spill.path())).transpose();
+    let memory = memory.map_err(|error| Failure::caused_by(Exit::Other, &error))?;
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let aws = Aws::from_environment(ambient.clone()).await?;
-    let engine = open(&aws, catalog.as_ref(), &ambient).await?;
+    let engine = open(&aws, catalog.as_ref(), memory, &ambient).await?;
+    let format = output::table_format_or_default(arguments.output);
 
-    answer_all(&engine, &text, output::table_format_or_default(arguments.output), &ambient).await
+    match text {
+        Some(text) => answer_all(&engine, &text, format, &ambient).await,
+        None => shell::run(&engine, format, &ambient).await,
+    }
 }
 
-/// What the command line, a file or a pipe asks.
-fn text(arguments: &SqlArgs) -> Outcome<String> {
+/// What the command line, a file or a pipe asks; `None` where somebody at a terminal is to be asked.
+fn text(arguments: &SqlArgs) -> Outcome<Option<String>> {
+    let failed = |what: String, error: std::io::Error| Failure::new(Exit::Usage, format!("{what}: {error}"));
     match (&arguments.query, &arguments.file) {
-        (Some(text), _) => Ok(text.clone()),
+        (Some(text), _) => Ok(Some(text.clone())),
         (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|error| Failure::new(Exit::Usage, format!("read query file {}: {error}", file.display()))),
-        (None, None) if std::io::stdin().is_terminal() => {
-            Err(Failure::new(Exit::Usage, "no query is given").advise("dynaberg sql 'SHOW TABLES', or -f FILE"))
-        }
+            .map(Some)
+            .map_err(|error| failed(format!("read query file {}", file.display()), error)),
+        (None, None) if std::io::stdin().is_terminal() => Ok(None),
         (None, None) => std::io::read_to_string(std::io::stdin())
-            .map_err(|error| Failure::new(Exit::Usage, format!("read queries from standard input: {error}"))),
+            .map(Some)
+            .map_err(|error| failed("read queries from standard input".to_owned(), error)),
     }
 }
 
@@ -60,14 +71,13 @@ async fn answer_all(engine: &Engine, text: &str, format: TableFormat, ambient: &
 }
 
 /// A query engine over the lake that is named, and over the endpoint's table buckets.
-async fn open(aws: &Aws, catalog: Option<&Catalog>, ambient: &Ambient) -> Outcome<Engine> {
-    match catalog {
-        Some(Catalog::Rest { .. }) => engine(aws.lake(catalog).await?, ambient),
-        _ => {
-            let engine = Engine::over(aws.catalogs(catalog).await?, ambient.clone(), EngineOptions::default());
-            engine.map_err(|error| Failure::caused_by(Exit::Other, &error))
-        }
-    }
+async fn open(aws: &Aws, catalog: Option<&Catalog>, memory: Option<Memory>, ambient: &Ambient) -> Outcome<Engine> {
+    let options = EngineOptions { memory, ..EngineOptions::default() };
+    let engine = match catalog {
+        Some(Catalog::Rest { .. }) => Engine::new(aws.lake(catalog).await?, ambient.clone(), options),
+        _ => Engine::over(aws.catalogs(catalog).await?, ambient.clone(), options),
+    };
+    engine.map_err(|error| Failure::caused_by(Exit::Other, &error))
 }
 
 /// A query engine over one catalog.

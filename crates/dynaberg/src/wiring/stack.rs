@@ -1,7 +1,7 @@
 //! The embedded services: every AWS endpoint of the journey, on one port.
 
 use std::fs::{File, TryLockError};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct StackOptions {
     pub auth: Auth,
     pub shard_rotation: Duration,
     pub kinesis: KinesisArgs,
+    /// Where PostgreSQL's clients are answered, 0 for a free one; nowhere if `None`.
+    pub postgres_port: Option<u16>,
     /// What queries may hold together.
     pub query_memory_bytes_max: usize,
 }
@@ -39,6 +41,8 @@ pub struct StackOptions {
 pub struct Stack {
     /// `http://127.0.0.1:4566`.
     pub endpoint: String,
+    /// `127.0.0.1:4568`, where PostgreSQL's clients are answered.
+    pub postgres: Option<SocketAddr>,
     warehouse: Warehouse,
     /// With which our own pipelines call.
     credentials: Credentials,
@@ -54,6 +58,11 @@ impl Stack {
         let listener = bind(options.port, "--port").await?;
         let address = listener.local_addr().map_err(|error| Failure::caused_by(Exit::Other, &error))?;
         let endpoint = format!("http://{address}");
+        let postgres_listener = match options.postgres_port {
+            Some(port) => Some(bind(port, "--postgres-port").await?),
+            None => None,
+        };
+        let postgres = postgres_listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
         let capture_options = CaptureOptions {
             shard_rotation: options.shard_rotation,
@@ -93,6 +102,7 @@ impl Stack {
         let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
         let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
+        let clients = analytics.postgres(authentication.clone());
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
@@ -109,10 +119,13 @@ impl Stack {
 
         let mut tasks = JoinSet::new();
         let (ended, lambda_ended) = (shutdown.clone(), shutdown.clone());
+        if let Some(listener) = postgres_listener {
+            tasks.spawn(clients.serve(listener, shutdown.clone()));
+        }
         tasks.spawn(async move { gateway.serve(listener, ended).await });
         tasks.spawn(async move { capture.run(shutdown).await });
         tasks.spawn(async move { lambda.run(lambda_ended).await });
-        Ok(Self { endpoint, warehouse, credentials, tasks, _lock: lock })
+        Ok(Self { endpoint, postgres, warehouse, credentials, tasks, _lock: lock })
     }
 
     /// Client settings for this stack; objects are opened without a socket.

@@ -37,7 +37,7 @@ impl Dev {
     pub fn start(data_dir: &Path, pipelines: &[&Path]) -> Self {
         let mut command = dynaberg();
         command.arg("dev").args(pipelines).arg("--data-dir").arg(data_dir);
-        command.args(["--port", "0", "--console-port", "0"]);
+        command.args(["--port", "0", "--console-port", "0", "--postgres-port", "off"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut printed = |label: &str| {

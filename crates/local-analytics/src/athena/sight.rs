@@ -1,7 +1,7 @@
 //! Asks the engine on behalf of a caller.
 
 use aws_wire::Identity;
-use query::{Context, Query, Rows};
+use query::{CatalogQuery, Connection, Context, LinkedCatalogs, Query, Rows, Sight};
 
 use crate::athena::Athena;
 use crate::athena::failure::Failure;
@@ -11,6 +11,20 @@ use crate::grants;
 use crate::lakehouse::Region;
 use crate::own::EngineTables;
 use crate::store::StoreError;
+
+/// Why a query was not started.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    /// The fault of whoever asks.
+    Query(query::Error),
+    Internal(String),
+}
+
+impl From<query::Error> for AskError {
+    fn from(error: query::Error) -> Self {
+        Self::Query(error)
+    }
+}
 
 impl Athena {
     /// Grants have another version after every change.
@@ -40,19 +54,25 @@ impl Athena {
         context: &Context,
         touched: &mut Touched,
     ) -> Result<Rows, Failure> {
-        let (athena, of, by) = (self.clone(), region.clone(), identity.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            let names = names::read(&athena.store, athena.lakehouse.catalogs(&of), athena.own_tables(&of, &by), &of)?;
-            let (known, place) = (names.clone(), of.clone());
-            let sight = athena.grants.sight(&of, &by, move |catalog, database, table| {
-                names::table_id(&known, &place, catalog, database, table)
-            })?;
-            Ok::<_, StoreError>((names, sight))
-        });
-        let read = read.await.map_err(|error| Failure::of_engine(error.to_string()))?;
-        let (names, sight) = read.map_err(|error| Failure::of_engine(error.to_string()))?;
+        let asked = self.ask_engine(query, region, identity, context, touched).await;
+        asked.map_err(|error| match error {
+            AskError::Query(error) => Failure::of_query(&error),
+            AskError::Internal(message) => Failure::of_engine(message),
+        })
+    }
+
+    /// The same, for whoever has other words for what goes wrong.
+    pub(crate) async fn ask_engine(
+        &self,
+        query: Query,
+        region: &Region,
+        identity: &Identity,
+        context: &Context,
+        touched: &mut Touched,
+    ) -> Result<Rows, AskError> {
+        let (names, sight) = self.see(region, identity).await?;
         let engine = self.engine.with_catalogs(names.clone());
-        let rows = engine.start(context, query, &sight).await.map_err(|error| Failure::of_query(&error))?;
+        let rows = engine.start(context, query, &sight).await?;
         touched.read.extend(rows.tables().iter().filter_map(|read| {
             let (database, table) = read.name.split_once('.')?;
             let id = names::table_id(&names, region, read.catalog.as_deref(), database, table)?;
@@ -63,5 +83,32 @@ impl Athena {
             Some((id, wrote.rights.iter().copied().map(grants::action).collect()))
         });
         Ok(rows)
+    }
+
+    /// Starts a statement about PostgreSQL's catalog, in which there is what `identity` may see.
+    pub(crate) async fn ask_catalog(
+        &self,
+        query: CatalogQuery,
+        region: &Region,
+        identity: &Identity,
+        connection: &Connection,
+    ) -> Result<Rows, AskError> {
+        let (names, sight) = self.see(region, identity).await?;
+        Ok(self.engine.with_catalogs(names).start_catalog_query(connection, query, &sight).await?)
+    }
+
+    /// The names and the grants of this moment.
+    async fn see(&self, region: &Region, identity: &Identity) -> Result<(LinkedCatalogs, Sight), AskError> {
+        let (athena, of, by) = (self.clone(), region.clone(), identity.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let names = names::read(&athena.store, athena.lakehouse.catalogs(&of), athena.own_tables(&of, &by), &of)?;
+            let (known, place) = (names.clone(), of.clone());
+            let sight = athena.grants.sight(&of, &by, move |catalog, database, table| {
+                names::table_id(&known, &place, catalog, database, table)
+            })?;
+            Ok::<_, StoreError>((names, sight))
+        });
+        let read = read.await.map_err(|error| AskError::Internal(error.to_string()))?;
+        read.map_err(|error| AskError::Internal(error.to_string()))
     }
 }
