@@ -145,12 +145,17 @@ impl Game {
         let batch = self.batch();
         let progress = Progress::default();
         self.world.double.script([Fault::Slow]);
-        let (outcome, ()) = tokio::join!(compact::run(&self.world.catalog, &files, task, &progress), async {
-            self.world.double.held_one().await;
+        let outcome = {
+            let mut work = std::pin::pin!(compact::run(&self.world.catalog, &files, task, &progress));
+            tokio::select! {
+                outcome = &mut work => panic!("it ended before its commit: {outcome:?}"),
+                () = self.world.double.held_one() => {}
+            }
             write(&mut self.writer, self.commits, &batch).await;
             self.world.double.go_on();
-        });
-        match outcome.unwrap() {
+            work.await.unwrap()
+        };
+        match outcome {
             Outcome::Done(done) => {
                 self.rewritten += done.files_before;
                 self.followed += done.followed_deletes;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{Method, Request, Response};
 use iceberg::spec::{TableMetadata, TableMetadataBuilder};
 use iceberg::{TableIdent, TableUpdate};
@@ -92,9 +93,10 @@ impl MemoryCatalog {
         self.state().commit_faults.extend(faults);
     }
 
-    /// Forgets faults that were not played.
+    /// Forgets faults that were not played, and that a request was held.
     pub fn clear_script(&self) {
         self.state().commit_faults.clear();
+        let _ = self.held_one.notified().now_or_never();
     }
 
     /// Answers the next loads of a table with 503.
