@@ -32,7 +32,7 @@ struct Reading {
 pub fn run_bench() -> Result<()> {
     let binary = build_binary("release")?;
     let (file, expected) = dataset_file(Dataset::B)?;
-    println!("| table | scan CPU-s, first run | further run | plan, ms | data files | bytes a live row |");
+    println!("| table | scan CPU-s, first run | further run | plan, ms | data files | object bytes a live row |");
     println!("|---|--:|--:|--:|--:|--:|");
 
     let stack = start(&binary, NEVER)?;
@@ -155,7 +155,7 @@ fn read(stack: &Stack) -> Result<Reading> {
         further: further(&scan, first)?,
         plan_ms: plan * 1e3,
         files: table["files"].as_u64().context("no file count")?,
-        bytes_per_row: stack.stored_bytes()? as f64 / table["rows"].as_f64().context("no row count")?,
+        bytes_per_row: stack.object_bytes()? as f64 / table["rows"].as_f64().context("no row count")?,
     })
 }
 

@@ -93,6 +93,11 @@ impl Stack {
         family_cpu(self.server.id())
     }
 
+    /// Bytes of all objects of all tables, without what the embedded catalog keeps for itself.
+    pub fn object_bytes(&self) -> Result<u64> {
+        size_of(&self.data_dir.join("warehouse/buckets"))
+    }
+
     /// Bytes of all files below the data folder's warehouse.
     pub fn stored_bytes(&self) -> Result<u64> {
         size_of(&self.data_dir.join("warehouse"))
