@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
-pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs};
+pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
@@ -40,6 +40,8 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// Let a pipeline read its Kinesis stream again from a moment on.
     Rewind(RewindArgs),
+    /// Show records of a pipeline's stream as they come, before and after its transform; values are hidden as in its table.
+    Tap(TapArgs),
     /// Query the lake.
     Sql(SqlArgs),
     /// Show the tables of the lake: rows, files, deletes, snapshots.

@@ -53,6 +53,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Demo(arguments) => verb::demo::run(arguments).await,
         Verb::Replay(arguments) => verb::replay::run(arguments).await,
         Verb::Rewind(arguments) => verb::rewind::run(arguments).await,
+        Verb::Tap(arguments) => verb::tap::run(arguments).await,
         Verb::Sql(arguments) => verb::sql::run(arguments).await,
         Verb::Tables(arguments) => verb::tables::run(arguments).await,
         Verb::Maintain(arguments) => verb::maintain::run(arguments).await,

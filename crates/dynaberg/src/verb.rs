@@ -15,6 +15,7 @@ pub mod schema;
 pub mod sql;
 pub mod status;
 pub mod tables;
+pub mod tap;
 pub mod wait;
 
 mod interrupt;

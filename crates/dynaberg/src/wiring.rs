@@ -7,6 +7,6 @@ mod stack;
 mod transform;
 
 pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
-pub use pipelines::{HeldLetters, Running, SAMPLE_ITEMS, launch, replay, rewind, target_of};
+pub use pipelines::{HeldLetters, Running, SAMPLE_ITEMS, launch, replay, rewind, tap, target_of};
 pub use stack::{Stack, StackOptions, bind};
 pub use transform::refuse_leaks;

@@ -29,6 +29,7 @@ mod source;
 mod sql;
 mod status;
 mod supervisor;
+mod tap;
 mod transform;
 
 pub use accounting::{Account, Accounts};
@@ -62,4 +63,5 @@ pub use sql::{
 };
 pub use status::{State, Status};
 pub use supervisor::{Patience, supervise};
+pub use tap::{Attribute, Tap, Tapped};
 pub use transform::{Transformed, transform};

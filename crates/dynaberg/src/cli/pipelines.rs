@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{CatalogArgs, Format};
 
@@ -40,6 +40,30 @@ pub struct RewindArgs {
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct TapArgs {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Where to begin: with what is written from now on, or with the oldest record that the stream still holds.
+    #[arg(long, value_enum, default_value_t = TapFrom::Latest)]
+    pub from: TapFrom,
+    /// End after so many records. Ctrl-C ends it, too.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table` on a terminal and `json`, a document a line, in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum TapFrom {
+    Latest,
+    TrimHorizon,
 }
 
 #[derive(Args)]

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use pipeline::{Account, Accounts, Desk, Patience, Status, supervise};
+use pipeline::{Account, Accounts, Desk, Patience, StartPosition, Status, Tap, supervise};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile};
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
 use assembly::Assembly;
 pub use assembly::SAMPLE_ITEMS;
 pub use letters::HeldLetters;
@@ -93,6 +93,18 @@ pub async fn rewind(
 ) -> Outcome {
     let accounts = Arc::new(Accounts::default());
     Ok(Assembly::new(file, catalog, aws, index_dir, accounts, Arc::default()).rewind(to_ms).await?)
+}
+
+/// Looks at the records of a pipeline's stream from `start` on, beside whoever runs it.
+pub async fn tap(file: PipelineFile, catalog: Option<Catalog>, aws: &Aws, start: StartPosition) -> Outcome<Tap> {
+    if file.lambda.is_some() {
+        let message =
+            format!("pipeline {} has a function, which a tap would call once more for every record", file.name);
+        return Err(Failure::new(Exit::Usage, message).advise("dynaberg sql, for the rows that it made"));
+    }
+    let file = PipelineFile { start, ..file };
+    let accounts = Arc::new(Accounts::default());
+    Ok(Assembly::new(file, catalog, aws, PathBuf::new(), accounts, Arc::default()).open_tap().await?)
 }
 
 impl Running {

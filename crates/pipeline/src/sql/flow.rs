@@ -57,6 +57,12 @@ impl SqlTransform {
         flows
     }
 
+    /// The attributes whose values are in the table as they are, or as another type.
+    pub fn plain_attributes(&self) -> BTreeSet<String> {
+        let is_plain = |flow: &Flow| flow.column.is_some() && flow.through.iter().all(|step| step.ends_with("cast"));
+        self.flows(&[]).into_iter().filter(is_plain).map(|flow| flow.attribute).collect()
+    }
+
     /// The bytes of the SQL where a column, or the filter, is written.
     pub fn place_of(&self, column: Option<&str>) -> Option<std::ops::Range<usize>> {
         match column {

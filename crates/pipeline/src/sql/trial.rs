@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value as JsonValue, json};
 
 use crate::change::{Position, RawRecord, SequenceNumber, ShardId};
+use crate::decode::Decoded;
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::shape::TableShape;
@@ -24,6 +25,26 @@ pub enum Trial {
         code: &'static str,
         reason: String,
     },
+}
+
+impl Trial {
+    /// What became of `record`, which is one of those that `taken` was made of.
+    pub(crate) fn of(record: &RawRecord, taken: &Decoded) -> Self {
+        if let Some(letter) = taken.rejected.iter().find(|letter| letter.position() == &record.position) {
+            return Self::Rejected { code: letter.code, reason: letter.reason.clone() };
+        }
+        let changes = &taken.changes;
+        let row = changes.positions.iter().position(|position| *position == record.position);
+        let row = row.expect("a record that is not rejected is a change");
+        if changes.passed.as_ref().is_some_and(|passed| !passed.value(row)) {
+            return Self::Filtered;
+        }
+        let value = |column: &Arc<dyn Array>| {
+            (!column.is_null(row)).then(|| array_value_to_string(column, row).unwrap_or_default())
+        };
+        let fields = changes.rows.schema_ref().fields().iter().map(|field| field.name().clone());
+        Self::Row(fields.zip(changes.rows.columns().iter().map(value)).collect())
+    }
 }
 
 /// What another transform makes of the same items.
@@ -72,23 +93,7 @@ impl SqlTransform {
         let records: Vec<RawRecord> =
             items.iter().zip(1..).map(|(item, number)| self.record_of(item, number)).collect();
         let taken = Intake::new(Some(self), &table)?.take(&records);
-        let trial = |record: &RawRecord| {
-            if let Some(letter) = taken.rejected.iter().find(|letter| letter.position() == &record.position) {
-                return Trial::Rejected { code: letter.code, reason: letter.reason.clone() };
-            }
-            let changes = &taken.changes;
-            let row = changes.positions.iter().position(|position| *position == record.position);
-            let row = row.expect("a record that is not rejected is a change");
-            if changes.passed.as_ref().is_some_and(|passed| !passed.value(row)) {
-                return Trial::Filtered;
-            }
-            let value = |column: &Arc<dyn Array>| {
-                (!column.is_null(row)).then(|| array_value_to_string(column, row).unwrap_or_default())
-            };
-            let fields = changes.rows.schema_ref().fields().iter().map(|field| field.name().clone());
-            Trial::Row(fields.zip(changes.rows.columns().iter().map(value)).collect())
-        };
-        Ok(records.iter().map(trial).collect())
+        Ok(records.iter().map(|record| Trial::of(record, &taken)).collect())
     }
 
     /// The item, with something for each part of the key that it lacks.

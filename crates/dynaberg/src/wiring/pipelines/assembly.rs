@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use arrow::datatypes::Schema;
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use pipeline::{
     Accounts, Commit, Desk, Error, ErrorKind, KeyAttribute, LambdaTransform, Mode, Order, Pipeline, ReplaySource,
-    Result, Sink, Source, SqlTransform, TableOptions, TableSink,
+    Result, Sink, Source, SqlTransform, TableOptions, TableShape, TableSink, Tap,
 };
 
 use self::source::Opened;
@@ -85,6 +87,24 @@ impl Assembly {
             Some(lambda) => lambda.apply_to_items(keys, &items).await,
             None => Ok(items),
         }
+    }
+
+    /// Looks at the source's records beside whoever runs the pipeline. The table has to be there: its columns count.
+    pub async fn open_tap(&self) -> Result<Tap> {
+        let Opened { table: name, keys, source } = self.open_source().await?;
+        let lake = self.lake().await?;
+        let table = lake.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
+        let schema = Arc::new(arrow_schema(&table)?);
+        let mode = self.file.mode;
+        let Some(transform) = &self.file.transform else {
+            let keys = keys.into_iter().map(|key| key.name).collect();
+            let shape = TableShape::from_table(schema, keys, mode, self.file.evolve && mode == Mode::Mirror);
+            return Tap::open(source, None, &[], &shape).await;
+        };
+        let items = pipeline::sample_items(&self.aws.config, &name, SAMPLE_ITEMS).await?;
+        let sql = transform.compile(&transform.attributes(&keys, &items, Some(&table))?, mode, Some(&table))?;
+        let shape = TableShape::of_transformed(schema, sql.key_columns().to_vec(), mode);
+        Tap::open(source, Some(&sql), &transform.sensitive, &shape).await
     }
 
     /// The checkpoint in the table goes back to `to_ms`; whoever runs the pipeline now is stopped by it.
@@ -203,4 +223,11 @@ impl Assembly {
     async fn lake(&self) -> Result<lake::Catalog> {
         self.aws.lake(self.catalog.as_ref()).await.map_err(by_exit)
     }
+}
+
+fn arrow_schema(table: &Table) -> Result<Schema> {
+    schema_to_arrow_schema(table.metadata().current_schema()).map_err(|error| {
+        let message = format!("read the schema of table {}: {error}", table.identifier());
+        Error::new(ErrorKind::Misconfigured, message)
+    })
 }
