@@ -34,7 +34,7 @@ pub use evolve::{
 };
 pub use properties::set_properties;
 pub use row_edits::{Edited, RowEdits};
-pub use scan::{LakeTable, OpenStore, ScanCache};
+pub use scan::{LakeTable, OpenStore, ScanCache, arrow_schema};
 pub use storage::{OpenBucket, StorageConfig};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
 pub use turns::Turns;

@@ -198,7 +198,7 @@ impl TableProvider for LakeTable {
 }
 
 /// The table's current columns in Arrow, as files have them.
-pub(crate) fn arrow_schema(table: &Table) -> Result<SchemaRef> {
+pub fn arrow_schema(table: &Table) -> Result<SchemaRef> {
     let schema = schema_to_arrow_schema(table.metadata().current_schema());
     let schema = schema
         .map_err(|error| Error::from_iceberg(format!("read the schema of table {}", table.identifier()), error))?;

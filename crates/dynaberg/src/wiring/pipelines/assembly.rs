@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use arrow::datatypes::Schema;
-use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use pipeline::{
     Accounts, Commit, Desk, Error, ErrorKind, KeyAttribute, LambdaTransform, Mode, Order, Pipeline, ReplaySource,
@@ -92,9 +90,9 @@ impl Assembly {
     /// Looks at the source's records beside whoever runs the pipeline. The table has to be there: its columns count.
     pub async fn open_tap(&self) -> Result<Tap> {
         let Opened { table: name, keys, source } = self.open_source().await?;
-        let lake = self.lake().await?;
-        let table = lake.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
-        let schema = Arc::new(arrow_schema(&table)?);
+        let catalog = self.lake().await?;
+        let table = catalog.load_table(&target_of(&self.file).table).await.map_err(lake_error)?;
+        let schema = lake::arrow_schema(&table).map_err(lake_error)?;
         let mode = self.file.mode;
         let Some(transform) = &self.file.transform else {
             let keys = keys.into_iter().map(|key| key.name).collect();
@@ -223,11 +221,4 @@ impl Assembly {
     async fn lake(&self) -> Result<lake::Catalog> {
         self.aws.lake(self.catalog.as_ref()).await.map_err(by_exit)
     }
-}
-
-fn arrow_schema(table: &Table) -> Result<Schema> {
-    schema_to_arrow_schema(table.metadata().current_schema()).map_err(|error| {
-        let message = format!("read the schema of table {}: {error}", table.identifier());
-        Error::new(ErrorKind::Misconfigured, message)
-    })
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use pipeline::{
     Attributes, Checkpoint, DeadLetterQueue, Differences, Held, HeldFile, HeldLetter, Intake, Mode, Preview, Selection,
@@ -13,7 +12,7 @@ use super::assembly::SAMPLE_ITEMS;
 use super::parts::{dead_letters, function_of, target_of};
 use crate::aws::Aws;
 use crate::config::{Catalog, PipelineFile, Transform};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::Outcome;
 
 /// What a table's checkpoint holds, and where it is kept.
 pub struct HeldLetters {
@@ -53,9 +52,8 @@ impl HeldLetters {
     /// source's items, beside the one in force, where both are SQL.
     pub async fn preview(&mut self, selection: Selection, aws: &Aws) -> Outcome<(Preview, Option<Differences>)> {
         let source = pipeline::find_table(&aws.config, &self.file.source_table).await?;
-        let schema = schema_to_arrow_schema(self.table.metadata().current_schema())
-            .map_err(|error| Failure::caused_by(Exit::Other, &error))?;
-        let (schema, mode, evolve) = (Arc::new(schema), self.file.mode, self.file.evolve);
+        let schema = lake::arrow_schema(&self.table)?;
+        let (mode, evolve) = (self.file.mode, self.file.evolve);
         let keys: Vec<String> = source.keys.iter().map(|key| key.name.clone()).collect();
         let (shape, sql, differences) = match &self.file.transform {
             None => (TableShape::from_table(schema, keys, mode, evolve && mode == Mode::Mirror), None, None),
