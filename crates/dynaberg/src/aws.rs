@@ -3,6 +3,7 @@
 //! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
 
 mod maintenance_settings;
+mod services;
 mod signed;
 mod table_buckets;
 

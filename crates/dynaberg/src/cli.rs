@@ -2,6 +2,7 @@
 
 mod dlq;
 mod pipelines;
+mod provision;
 mod running;
 mod tables;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
+pub use provision::{ApplyArgs, DestroyArgs, PlanArgs};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
@@ -52,6 +54,12 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what reaches which column, and fail where something sensitive gets out.
     Prove(ProveArgs),
+    /// Compare what pipelines need with what is there, and show what an apply would do.
+    Plan(PlanArgs),
+    /// Make what a plan says.
+    Apply(ApplyArgs),
+    /// Remove what an apply or a deploy has made.
+    Destroy(DestroyArgs),
     /// Explain a code: what it means and what to do.
     Explain(ExplainArgs),
     /// Propose a pipeline file for a table, from a sample of its items.

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The verb ran and its answer is no.
     Findings = 1,
+    /// There is something to do, for those who asked for the difference.
+    Pending = 2,
     Interrupted = 130,
     /// The command line or the pipeline file cannot be read.
     Usage = 252,
@@ -38,6 +40,20 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), advice: None, report: None }
+    }
+
+    /// An exit code that is an answer, and no error to print.
+    pub fn silent(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.message.is_empty() && self.report.is_none()
+    }
+
+    /// The same with another exit code.
+    pub fn ending_with(self, exit: Exit) -> Self {
+        Self { exit, ..self }
     }
 
     /// A failure that points into a file.

@@ -40,7 +40,9 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli.verb)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            if !failure.is_silent() {
+                eprintln!("{failure}");
+            }
             failure.exit.into()
         }
     }
@@ -60,6 +62,9 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Schema(arguments) => verb::schema::run(arguments).await,
         Verb::Check(arguments) => verb::check::run(arguments).await,
         Verb::Prove(arguments) => verb::prove::run(arguments).await,
+        Verb::Plan(arguments) => verb::plan::run(arguments).await,
+        Verb::Apply(arguments) => verb::apply::run(arguments).await,
+        Verb::Destroy(arguments) => verb::destroy::run(arguments).await,
         Verb::Explain(arguments) => verb::explain::run(&arguments),
         Verb::Init(arguments) => verb::init::run(arguments).await,
         Verb::Dlq(arguments) => verb::dlq::run(arguments).await,

@@ -1,12 +1,15 @@
 //! One file a verb.
 
+pub mod apply;
 pub mod check;
 pub mod demo;
+pub mod destroy;
 pub mod dev;
 pub mod dlq;
 pub mod explain;
 pub mod init;
 pub mod maintain;
+pub mod plan;
 pub mod prove;
 pub mod replay;
 pub mod rewind;

@@ -13,6 +13,7 @@ mod listing;
 mod multipart;
 mod staged;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io;
@@ -71,7 +72,19 @@ impl ObjectFiles {
     }
 
     pub(crate) fn create_bucket(&self, name: &str, kind: BucketKind, region: &str) -> Result<()> {
-        self.buckets.create(name, Bucket { kind, region: region.to_owned(), created_ms: self.ambient.now_ms() })
+        self.create_tagged_bucket(name, kind, region, BTreeMap::new())
+    }
+
+    /// The same with tags, in one step.
+    pub(crate) fn create_tagged_bucket(
+        &self,
+        name: &str,
+        kind: BucketKind,
+        region: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<()> {
+        let created_ms = self.ambient.now_ms();
+        self.buckets.create(name, Bucket { kind, region: region.to_owned(), created_ms, tags })
     }
 
     /// Deletes a bucket without objects.

@@ -17,6 +17,7 @@ mod listing;
 mod multipart;
 mod preconditions;
 mod read;
+mod tagging;
 mod unserved;
 mod unsigned;
 mod uploads;
@@ -76,7 +77,11 @@ impl StreamingService for S3 {
         {
             return denied.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
         }
-        let request = if self.is_signed { request.map(s3s::Body::from) } else { unsigned::prepare(request) };
+        // A signature covers the body as it is, so tags are taken out of it only where nobody checks one.
+        let request = match self.is_signed {
+            true => request.map(s3s::Body::from),
+            false => tagging::take_out(unsigned::prepare(request)).await,
+        };
         match self.service.call(request).await {
             Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),
             Err(error) => {

@@ -216,6 +216,26 @@ const CODES: &[(&str, &str, &str)] = &[
         "What the function made of the record is not a change of the same item.",
         "The record with another dynamodb.NewImage: eventName and key attributes stay as they are.",
     ),
+    (
+        "DYN601",
+        "A plan is about the world as it was when it was made, and the world has changed since: nothing was done.",
+        "dynaberg plan PIPELINE.toml, and apply the plan that it shows.",
+    ),
+    (
+        "DYN602",
+        "Two applies were at work at once. The other one made the resource first, and goes on; this one stopped.",
+        "Wait for the other one, then dynaberg plan PIPELINE.toml.",
+    ),
+    (
+        "DYN603",
+        "Something is there under the name that is wanted, and cannot become what is wanted.",
+        "What the error says of it: another name, or a change by its owner.",
+    ),
+    (
+        "DYN604",
+        "AWS does not let the caller make this call.",
+        "The IAM statement that the error shows, in a policy of the caller; dynaberg iam-policy PIPELINE.toml for all of them.",
+    ),
 ];
 
 pub fn run(arguments: &ExplainArgs) -> Outcome {

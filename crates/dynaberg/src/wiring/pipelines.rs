@@ -17,6 +17,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use assembly::Assembly;
 pub use assembly::SAMPLE_ITEMS;
 pub use letters::HeldLetters;
+pub(in crate::wiring) use parts::function_of;
 pub use parts::target_of;
 
 /// A pipeline that was launched. Cheap to clone.

@@ -25,6 +25,8 @@ pub(crate) struct Bucket {
     pub kind: BucketKind,
     pub region: String,
     pub created_ms: i64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// The buckets of this warehouse, in memory and as one folder each.
@@ -87,6 +89,16 @@ impl Buckets {
         }
         self.write_folder(name, &bucket)?;
         known.insert(name.to_owned(), bucket);
+        Ok(())
+    }
+
+    /// Replaces the tags of a bucket.
+    pub(crate) fn set_tags(&self, name: &str, tags: BTreeMap<String, String>) -> Result<()> {
+        let mut known = self.write();
+        let Some(bucket) = known.get_mut(name) else { return Err(ObjectError::NoSuchBucket(name.to_owned())) };
+        let changed = Bucket { tags, ..bucket.clone() };
+        self.write_folder(name, &changed)?;
+        *bucket = changed;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::objects::ObjectFiles;
 use crate::s3::errors::error_of_files;
-use crate::s3::{buckets, copy, delete, listing, multipart, read, uploads, write};
+use crate::s3::{buckets, copy, delete, listing, multipart, read, tagging, uploads, write};
 
 pub(super) struct Backend {
     pub files: Arc<ObjectFiles>,
@@ -63,6 +63,9 @@ operations! {
     buckets::head_bucket(HeadBucketInput) -> HeadBucketOutput;
     buckets::list_buckets(ListBucketsInput) -> ListBucketsOutput;
     buckets::get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
+    tagging::put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput;
+    tagging::get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput;
+    tagging::delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput;
     write::put_object(PutObjectInput) -> PutObjectOutput;
     read::get_object(GetObjectInput) -> GetObjectOutput;
     read::head_object(HeadObjectInput) -> HeadObjectOutput;

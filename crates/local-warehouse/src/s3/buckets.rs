@@ -9,6 +9,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use crate::objects::{BucketKind, ObjectError};
 use crate::s3::backend::Backend;
 use crate::s3::preconditions::timestamp;
+use crate::s3::tagging;
 use crate::s3::unserved::refuse;
 
 /// Ends of names that belong to S3 itself.
@@ -20,6 +21,7 @@ pub(super) async fn create_bucket(
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let here = region(&request);
+    let tags = tagging::taken_out(&request.extensions)?;
     let input = request.input;
     refuse("x-amz-bucket-object-lock-enabled", input.object_lock_enabled_for_bucket == Some(true))?;
     check_ownership(&input)?;
@@ -31,7 +33,7 @@ pub(super) async fn create_bucket(
     let region = constraint.map_or(here, |constraint| constraint.as_str().to_owned());
     let location = format!("/{name}");
     backend
-        .blocking(move |files| match files.create_bucket(&name, BucketKind::General, &region) {
+        .blocking(move |files| match files.create_tagged_bucket(&name, BucketKind::General, &region, tags) {
             // The oldest region answers as it always did: the bucket is there and yours, all is well.
             Err(ObjectError::BucketExists(_)) if region == DEFAULT_REGION => Ok(()),
             created => Ok(created?),

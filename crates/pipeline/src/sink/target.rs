@@ -46,6 +46,16 @@ impl Target {
     /// Creates the table, and its namespace, for items like `sample` with the key `keys`. One that somebody else creates
     /// at the same time is as good.
     pub async fn create(&self, catalog: &Catalog, keys: &[KeyAttribute], sample: &[JsonValue]) -> Result<()> {
+        self.create_as(catalog, self.definition(keys, sample)?).await
+    }
+
+    /// Creates the table for the rows of a transform, with the transform on record.
+    pub async fn create_for(&self, catalog: &Catalog, sql: &SqlTransform) -> Result<()> {
+        self.create_as(catalog, self.definition_for(sql)?).await
+    }
+
+    /// The table that items like `sample` with the key `keys` ask for.
+    pub fn definition(&self, keys: &[KeyAttribute], sample: &[JsonValue]) -> Result<TableCreation> {
         let name = self.table.to_string();
         if sample.is_empty() && !self.evolve {
             let message = format!(
@@ -54,30 +64,29 @@ impl Target {
             );
             return Err(Error::new(ErrorKind::Misconfigured, message));
         }
-        self.create_with(catalog, &infer_schema(sample, keys, self.mode), HashMap::new()).await
+        self.with_schema(&infer_schema(sample, keys, self.mode), HashMap::new())
     }
 
-    /// Creates the table for the rows of a transform, with the transform on record.
-    pub async fn create_for(&self, catalog: &Catalog, sql: &SqlTransform) -> Result<()> {
-        self.create_with(catalog, &sql.schema(), HashMap::from([sql.record()?])).await
+    /// The table for the rows of a transform, with the transform on record.
+    pub fn definition_for(&self, sql: &SqlTransform) -> Result<TableCreation> {
+        self.with_schema(&sql.schema(), HashMap::from([sql.record()?]))
     }
 
-    async fn create_with(
-        &self,
-        catalog: &Catalog,
-        schema: &ArrowSchema,
-        mut properties: HashMap<String, String>,
-    ) -> Result<()> {
+    fn with_schema(&self, schema: &ArrowSchema, mut properties: HashMap<String, String>) -> Result<TableCreation> {
         properties.extend(METADATA_FILES.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let name = self.table.to_string();
         let schema = lake::schema_from_arrow(schema).map_err(|error| lake_error(error, &name))?;
-        let creation = TableCreation {
+        Ok(TableCreation {
             name: self.table.name().to_owned(),
             partition_spec: partition_spec(&schema, &self.partition, &name)?,
             schema,
             sort_order: None,
             properties,
-        };
+        })
+    }
+
+    async fn create_as(&self, catalog: &Catalog, creation: TableCreation) -> Result<()> {
+        let name = self.table.to_string();
         let namespace = self.table.namespace();
         catalog.ensure_namespace(namespace).await.map_err(|error| lake_error(error, &name))?;
         match catalog.create_table(namespace, creation).await {

@@ -1,0 +1,99 @@
+//! A bucket of Amazon S3, for dead letters.
+
+use async_trait::async_trait;
+use http::Method;
+
+use super::{Found, Made, Resource, found, gone};
+use crate::call::{About, Service, Services, encode, escape, xml_elements};
+use crate::error::Result;
+use crate::mark::{Mark, TAG};
+
+pub struct Bucket {
+    pub name: String,
+}
+
+#[async_trait]
+impl Resource for Bucket {
+    fn kind(&self) -> &'static str {
+        "bucket"
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn wanted(&self) -> String {
+        "private, encrypted".to_owned()
+    }
+
+    async fn look(&self, services: &Services) -> Result<Found> {
+        let arn = self.arn();
+        let head = services.s3(about("HeadBucket", &arn), Method::HEAD, &self.path(""), String::new()).await;
+        if found(head, &["NotFound", "NoSuchBucket"])?.is_none() {
+            return Ok(Found::Absent);
+        }
+        let tagging = self.path("?tagging=");
+        let tags = services.s3(about("GetBucketTagging", &arn), Method::GET, &tagging, String::new()).await;
+        let tags = found(tags, &["NoSuchTagSet", "NoSuchBucket"])?.unwrap_or_default();
+        let (keys, values) = (xml_elements(&tags, "Key"), xml_elements(&tags, "Value"));
+        let value = keys.iter().zip(&values).find(|(key, _)| *key == TAG).map(|(_, value)| value);
+        Ok(Found::there(value.and_then(|value| Mark::parse(value))))
+    }
+
+    /// In `us-east-1`, creating a bucket that one has is no error: whose tag it carries tells who made it.
+    async fn make(&self, services: &Services, mark: &Mark) -> Result<Made> {
+        let constraint = match services.region() {
+            "us-east-1" => String::new(),
+            region => format!("<LocationConstraint>{region}</LocationConstraint>"),
+        };
+        let body = format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{constraint}<Tags><Tag>\
+             <Key>{TAG}</Key><Value>{}</Value></Tag></Tags></CreateBucketConfiguration>",
+            escape(&mark.value())
+        );
+        let created = services.s3(about("CreateBucket", &self.arn()), Method::PUT, &self.path(""), body).await;
+        if Made::unless(created, &["BucketAlreadyOwnedByYou"])? == Made::Taken {
+            return Ok(Made::Taken);
+        }
+        match self.look(services).await?.mark() {
+            Some(made) if made.run == mark.run => Ok(Made::Done),
+            _ => Ok(Made::Taken),
+        }
+    }
+
+    /// Empties it first. What a bucket with versions keeps of deleted objects is not touched.
+    async fn unmake(&self, services: &Services) -> Result<()> {
+        let arn = self.arn();
+        let list = self.path("?encoding-type=url&list-type=2");
+        loop {
+            let page = services.s3(about("ListObjectsV2", &arn), Method::GET, &list, String::new()).await;
+            let Some(page) = found(page, &["NoSuchBucket"])? else { return Ok(()) };
+            let keys = xml_elements(&page, "Key");
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                // The key arrives encoded, its slashes and all, and a slash may stay one in a path.
+                let object = format!("{arn}/*");
+                let path = self.path(&format!("/{}", key.replace('+', "%20").replace("%2F", "/")));
+                services.s3(about("DeleteObject", &object), Method::DELETE, &path, String::new()).await?;
+            }
+        }
+        let deleted = services.s3(about("DeleteBucket", &arn), Method::DELETE, &self.path(""), String::new()).await;
+        gone(deleted, &["NoSuchBucket"])
+    }
+}
+
+impl Bucket {
+    fn arn(&self) -> String {
+        format!("arn:aws:s3:::{}", self.name)
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/{}{rest}", encode(&self.name))
+    }
+}
+
+fn about<'a>(action: &'a str, resource: &'a str) -> About<'a> {
+    About { service: Service::S3, action, resource }
+}
