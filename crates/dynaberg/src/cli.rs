@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
-pub use provision::{ApplyArgs, DestroyArgs, PlanArgs};
+pub use provision::{ApplyArgs, ContextArgs, DeployArgs, DestroyArgs, DiffArgs, LsArgs, PlanArgs};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
@@ -58,6 +58,12 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Make what a plan says.
     Apply(ApplyArgs),
+    /// Make the blog's stacks from its context file, and run what they are for.
+    Deploy(DeployArgs),
+    /// Compare the blog's stacks with what is there.
+    Diff(DiffArgs),
+    /// Show the names of the blog's stacks.
+    Ls(LsArgs),
     /// Remove what an apply or a deploy has made.
     Destroy(DestroyArgs),
     /// Explain a code: what it means and what to do.

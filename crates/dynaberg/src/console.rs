@@ -2,8 +2,8 @@
 
 mod dlq;
 mod document;
+mod pipelines;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Ambient;
@@ -21,12 +21,14 @@ pub use dlq::{DlqAnswer, DlqRequest};
 pub use document::{StatusDocument, WaitDocument};
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::wiring::Running;
+use crate::wiring::{Deployed, Roster};
 
 /// What the console shows.
 #[derive(Clone)]
 pub struct Console {
-    pipelines: Arc<Vec<Running>>,
+    pipelines: Roster,
+    /// Where pipelines may be deployed onto it.
+    deployed: Option<Deployed>,
     ready_lag: Duration,
     ambient: Ambient,
     metrics: PrometheusHandle,
@@ -38,8 +40,13 @@ pub fn record_metrics() -> Outcome<PrometheusHandle> {
 }
 
 impl Console {
-    pub fn new(pipelines: Vec<Running>, ready_lag: Duration, metrics: PrometheusHandle, ambient: Ambient) -> Self {
-        Self { pipelines: Arc::new(pipelines), ready_lag, ambient, metrics }
+    pub fn new(pipelines: Roster, ready_lag: Duration, metrics: PrometheusHandle, ambient: Ambient) -> Self {
+        Self { pipelines, deployed: None, ready_lag, ambient, metrics }
+    }
+
+    /// The same, where pipelines may be deployed.
+    pub fn with_deployed(self, deployed: Deployed) -> Self {
+        Self { deployed: Some(deployed), ..self }
     }
 
     /// Answers until `shutdown`.
@@ -50,6 +57,7 @@ impl Console {
             .route("/status", get(status))
             .route("/wait", get(wait))
             .route("/metrics", get(metrics))
+            .route("/pipelines/{name}", get(pipelines::get).put(pipelines::put).delete(pipelines::delete))
             .route("/dlq", post(dlq::look_after))
             .with_state(self);
         let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
@@ -60,7 +68,7 @@ impl Console {
 
     fn document(&self) -> StatusDocument {
         let now = self.ambient.now();
-        StatusDocument::new(&self.pipelines, now, self.ready_lag)
+        StatusDocument::new(&self.pipelines.list(), now, self.ready_lag)
     }
 }
 
@@ -80,7 +88,7 @@ async fn status(State(console): State<Console>) -> impl IntoResponse {
 }
 
 async fn metrics(State(console): State<Console>) -> impl IntoResponse {
-    for running in console.pipelines.iter() {
+    for running in console.pipelines.list() {
         pipeline::metrics::publish(&running.table, &running.account(), console.ambient.now());
     }
     console.metrics.run_upkeep();
@@ -96,13 +104,14 @@ struct WaitQuery {
 /// Answers once everything written to the sources before the call is committed, or when time is up.
 async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) -> impl IntoResponse {
     let since = console.ambient.now();
+    let pipelines = console.pipelines.list();
     let all = async {
-        for pipeline in console.pipelines.iter() {
+        for pipeline in &pipelines {
             pipeline.complete_up_to(since).await;
         }
     };
     let done = tokio::time::timeout(Duration::from_millis(query.timeout_ms), all).await.is_ok();
-    let waiting = console.pipelines.iter().filter(|pipeline| !pipeline.is_complete_up_to(since));
+    let waiting = pipelines.iter().filter(|pipeline| !pipeline.is_complete_up_to(since));
     let waiting = waiting.map(|running| running.name.clone()).collect();
     Json(WaitDocument { done, waiting, status: console.document() })
 }

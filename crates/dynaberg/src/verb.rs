@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod check;
 pub mod demo;
+pub mod deploy;
 pub mod destroy;
 pub mod dev;
 pub mod dlq;

@@ -2,13 +2,17 @@
 //! maintenance of those tables.
 
 mod declare;
+mod deployed;
 mod maintenance;
 mod pipelines;
 mod stack;
+mod stacks;
 mod transform;
 
 pub use declare::{Backfill, Declared, Egress, declare, declare_to_destroy};
+pub use deployed::{Deployed, DeployedPipeline, Deployment, Roster};
 pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
 pub use pipelines::{HeldLetters, Running, SAMPLE_ITEMS, launch, replay, rewind, tap, target_of};
 pub use stack::{Stack, StackOptions, bind};
+pub use stacks::{Stacks, named as stacks_named};
 pub use transform::refuse_leaks;

@@ -14,6 +14,7 @@ mod fail_point;
 mod mark;
 mod plan;
 pub mod resource;
+pub mod stack;
 
 pub use apply::{Applied, apply};
 pub use call::{Caller, Connection, Service, Services};

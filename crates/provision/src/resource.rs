@@ -117,24 +117,30 @@ pub(crate) fn found<T>(answer: Result<T>, codes: &[&str]) -> Result<Option<T>> {
     }
 }
 
+mod administrator;
 mod bucket;
 mod dynamodb_stream;
 mod dynamodb_table;
+mod grant;
 mod iceberg_table;
 mod kinesis_destination;
 mod kinesis_stream;
 mod namespace;
 mod queue;
+mod resource_link;
 mod source_table;
 mod table_bucket;
 
+pub use administrator::Administrator;
 pub use bucket::Bucket;
-pub use dynamodb_stream::DynamoDbStream;
+pub use dynamodb_stream::{DynamoDbStream, stream_arn};
 pub use dynamodb_table::{DynamoDbTable, KeyElement};
+pub use grant::{Grant, GrantOn};
 pub use iceberg_table::IcebergTable;
 pub use kinesis_destination::KinesisDestination;
 pub use kinesis_stream::KinesisStream;
 pub use namespace::Namespace;
 pub use queue::Queue;
+pub use resource_link::ResourceLink;
 pub use source_table::{SourceTable, TableSize};
 pub use table_bucket::TableBucket;

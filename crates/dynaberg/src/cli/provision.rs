@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CatalogArgs, Format};
+use super::{CatalogArgs, ConsoleArgs, Format};
 
 #[derive(Args)]
 pub struct PlanArgs {
@@ -54,7 +54,57 @@ pub struct DestroyArgs {
     pub dry_run: bool,
     #[command(flatten)]
     pub catalog: CatalogArgs,
+    #[command(flatten)]
+    pub context: ContextArgs,
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct DeployArgs {
+    /// PipelineStack, LakeFormationStack or FirehoseStack.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub stacks: Vec<String>,
+    /// All three, in the order that works.
+    #[arg(long)]
+    pub all: bool,
+    /// Show what would be made, and make nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub context: ContextArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct DiffArgs {
+    /// Stacks by name; all three, unless given.
+    pub stacks: Vec<String>,
+    #[command(flatten)]
+    pub context: ContextArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct LsArgs {
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args, Clone)]
+pub struct ContextArgs {
+    /// The blog's context file.
+    #[arg(long, value_name = "FILE", default_value = "cdk.context.json")]
+    pub context: PathBuf,
+    /// The ARN of the role or user that writes the table; the role dynaberg-TABLE of the account, unless given.
+    #[arg(long, value_name = "ARN")]
+    pub writer: Option<String>,
+    #[command(flatten)]
+    pub console: ConsoleArgs,
 }

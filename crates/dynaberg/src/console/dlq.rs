@@ -52,8 +52,9 @@ pub struct DlqAnswer {
 
 pub(super) async fn look_after(State(console): State<Console>, Json(request): Json<DlqRequest>) -> Response {
     let refused = |code: StatusCode, message: String| (code, Json(serde_json::json!({ "message": message })));
-    let Some(running) = console.pipelines.iter().find(|running| running.name == request.pipeline) else {
-        let names: Vec<_> = console.pipelines.iter().map(|running| running.name.as_str()).collect();
+    let pipelines = console.pipelines.list();
+    let Some(running) = pipelines.iter().find(|running| running.name == request.pipeline) else {
+        let names: Vec<_> = pipelines.iter().map(|running| running.name.as_str()).collect();
         let message = format!("no pipeline `{}` runs here, only: {}", request.pipeline, names.join(", "));
         return refused(StatusCode::NOT_FOUND, message).into_response();
     };

@@ -10,7 +10,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
+use crate::wiring::{Deployed, Roster, Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 
@@ -43,9 +43,11 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         running.push(launch(file, None, &aws, index_dir, Patience::Wait, shutdown.clone()));
     }
     let rounds = arguments.maintenance.rounds();
-    let maintenance = maintain_warehouse(stack.maintenance(), aws, Arc::default(), rounds, shutdown.clone());
+    let maintenance = maintain_warehouse(stack.maintenance(), aws.clone(), Arc::default(), rounds, shutdown.clone());
     let maintenance = tokio::spawn(maintenance);
-    let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
+    let roster = Roster::of(running);
+    let deployed = Deployed::start(&arguments.data_dir, aws, roster.clone(), shutdown.clone())?;
+    let console = Console::new(roster.clone(), arguments.ready.ready_lag, metrics, ambient).with_deployed(deployed);
     let console = tokio::spawn(console.serve(console_listener, services_end.clone()));
 
     output::line(format_args!(
@@ -64,7 +66,7 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
             None => String::new(),
         },
         ms = started.elapsed().as_millis(),
-        next = if running.is_empty() {
+        next = if roster.list().is_empty() {
             "dynaberg demo      (or point your own boto3 script here)"
         } else {
             "dynaberg status"
@@ -73,7 +75,7 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
 
     shutdown.cancelled().await;
     // Pipelines first: they commit what they hold, and need the services for it.
-    for pipeline in &running {
+    for pipeline in roster.list() {
         pipeline.ended().await;
     }
     maintenance.await.ok();

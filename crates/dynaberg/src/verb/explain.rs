@@ -236,6 +236,16 @@ const CODES: &[(&str, &str, &str)] = &[
         "AWS does not let the caller make this call.",
         "The IAM statement that the error shows, in a policy of the caller; dynaberg iam-policy PIPELINE.toml for all of them.",
     ),
+    (
+        "DYN605",
+        "The context file cannot be read, has a key that is not one of its five, or a value that AWS would refuse.",
+        "table_bucket_name, table_name, namespace, bucket_name and stream_type, as the blog has them.",
+    ),
+    (
+        "DYN606",
+        "A stack imports what another one exports: the other one is not there yet, or is to go first.",
+        "dynaberg deploy --all and dynaberg destroy --all keep the order.",
+    ),
 ];
 
 pub fn run(arguments: &ExplainArgs) -> Outcome {

@@ -10,7 +10,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{bind, launch, maintain_targets, refuse_leaks};
+use crate::wiring::{Roster, bind, launch, maintain_targets, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 use super::sql::parse_catalog;
@@ -39,7 +39,7 @@ pub async fn run(arguments: RunArgs) -> Outcome {
         let index_dir = arguments.data_dir.join("index").join(&file.name);
         running.push(launch(file, catalog.clone(), &aws, index_dir, Patience::Stop, shutdown.clone()));
     }
-    let console = Console::new(running.clone(), arguments.ready.ready_lag, metrics, ambient);
+    let console = Console::new(Roster::of(running.clone()), arguments.ready.ready_lag, metrics, ambient);
     tokio::spawn(console.serve(listener, tokio_util::sync::CancellationToken::new()));
     output::line(format_args!("dynaberg {} · Console http://{console_address}", env!("CARGO_PKG_VERSION")))?;
 

@@ -85,3 +85,9 @@ impl Resource for DynamoDbStream {
         remove_mark(services, &self.table, TAG).await
     }
 }
+
+/// The ARN of the table's latest stream, with its label.
+pub async fn stream_arn(services: &Services, table: &str) -> Result<Option<String>> {
+    let described = describe(services, table).await?;
+    Ok(described.and_then(|table| table["LatestStreamArn"].as_str().map(str::to_owned)))
+}
