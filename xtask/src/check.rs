@@ -13,7 +13,7 @@ pub fn run() -> Result<()> {
 }
 
 /// AWS clients: they meet a server on a socket, never in a `use`.
-const CLIENTS: [&str; 3] = ["pipeline", "lake", "query"];
+const CLIENTS: [&str; 4] = ["pipeline", "lake", "provision", "query"];
 /// What there may be only one copy of: two of them would not understand each other's values.
 const SINGLE: [&str; 6] = ["arrow-array", "datafusion", "iceberg", "libsqlite3-sys", "object_store", "parquet"];
 /// Cryptography that no dependency may bring in: `ring` does that work.

@@ -17,7 +17,15 @@ pub(super) fn check(call: &Call<'_>, method: &Method, segments: &[&str]) -> Resu
     match *segments {
         // Its list is cut to what is granted.
         ["buckets"] if is_get => Ok(()),
-        ["buckets"] => Err(denied(call)),
+        // A bucket that is not there yet has no grants: administrators of the data lake alone may make one.
+        ["buckets"] => {
+            let region = call.caller.region.clone();
+            let nowhere = TableBucketArn { region, account: call.account().to_owned(), name: String::new() };
+            match allows(call, &nowhere, Reach::Bucket(Action::CreateDatabase)) {
+                true => Ok(()),
+                false => Err(denied(call)),
+            }
+        }
         // It looks up the table first, where its ARN alone is given, and asks for itself.
         ["get-table"] => Ok(()),
         ["tables", arn, namespace] => allow(call, arn, Reach::Namespace(Action::CreateTable, namespace)),

@@ -35,7 +35,8 @@ pub async fn outputs(stack: Stack, context: &Context, writer: &str, services: &S
             output("ResourceLinkARN", RESOURCE_LINK.to_owned()),
             output("FailedDeliveryBucketARN", format!("arn:aws:s3:::{}", context.bucket_name)),
         ],
-        Stack::Firehose => Vec::new(),
+        // What delivers is a pipeline of ours.
+        Stack::Firehose => vec![output("PipelineName", context.table_name.clone())],
     })
 }
 
