@@ -16,7 +16,9 @@ use crate::{
     credential::{Malformed, Presented},
     denial::Denial,
     dispatch::{Buffered, Dispatched, Services, Target},
-    front, health, json,
+    front, health,
+    iam::{Asked, Guard},
+    json,
     protocol::Protocol,
     query,
     sts::Sts,
@@ -27,6 +29,8 @@ pub struct Gateway {
     ambient: Ambient,
     authentication: Authentication,
     services: Services,
+    /// Holds some callers to policies.
+    guard: Option<Arc<Guard>>,
     /// Calls run to their end even if the client hangs up, so that no operation stops halfway.
     pub(crate) calls: TaskTracker,
 }
@@ -35,8 +39,14 @@ impl Gateway {
     /// A gateway that knows who its callers are: it serves STS and nothing else yet.
     pub fn new(ambient: Ambient, authentication: Authentication) -> Self {
         let sts = Sts { ambient: ambient.clone(), takes_any_key: matches!(authentication, Authentication::Dev) };
-        let gateway = Self { ambient, authentication, services: Services::default(), calls: TaskTracker::new() };
+        let services = Services::default();
+        let gateway = Self { ambient, authentication, services, guard: None, calls: TaskTracker::new() };
         gateway.query_service("sts", Arc::new(sts))
+    }
+
+    /// Holds callers to policies.
+    pub fn guarded_by(self, guard: Guard) -> Self {
+        Self { guard: Some(Arc::new(guard)), ..self }
     }
 
     /// Adds a service of a JSON protocol; several may share a scope and differ in their target prefix.
@@ -120,6 +130,11 @@ impl Gateway {
             Target::Streaming(service) => {
                 if let Some(identity) = self.authentication.take_at_word(presented.as_ref()).map_err(denied)? {
                     let caller = caller(identity, &parts);
+                    if let Some(guard) = &self.guard {
+                        let asked = asked("s3", "", &caller);
+                        let checked = guard.check(&caller.identity.arn, &asked, &parts, b"");
+                        checked.map_err(|message| denied(Denial::Forbidden(message)))?;
+                    }
                     parts.extensions.insert(caller);
                 }
                 return Ok(service.call(Request::from_parts(parts, incoming)).await);
@@ -132,7 +147,21 @@ impl Gateway {
         let identity = self.authentication.identify(&parts, presented.as_ref(), is_iceberg, now, &sent);
         let caller = caller(identity.map_err(denied)?, &parts);
         let body = body::inflate(&mut parts.headers, sent).await?;
-        service.call(&caller, parts, body).await
+        let Some(guard) = &self.guard else { return service.call(&caller, parts, body).await };
+        let scope = presented.as_ref().map_or("", |presented| &presented.credential.service);
+        let operation = service.operation(&parts, &body);
+        let asked = asked(if is_iceberg { "iceberg" } else { scope }, &operation, &caller);
+        let checked = guard.check(&caller.identity.arn, &asked, &parts, &body);
+        checked.map_err(|message| denied(Denial::Forbidden(message)))?;
+        let response = service.call(&caller, parts, body.clone()).await?;
+        if !matches!(&*operation, "GetShardIterator" | "GetRecords") {
+            return Ok(response);
+        }
+        // Iterators say nothing of the stream that they belong to.
+        let (head, answer) = response.into_parts();
+        let answer = answer.collect().await.map(|answer| answer.to_bytes()).unwrap_or_default();
+        guard.learn(&asked, &body, &answer);
+        Ok(Response::from_parts(head, whole(answer)))
     }
 }
 
@@ -144,7 +173,20 @@ struct Arrived {
     request_id: String,
 }
 
+fn asked<'a>(service: &'a str, operation: &'a str, caller: &'a Caller) -> Asked<'a> {
+    Asked { service, operation, region: &caller.region, account: &caller.identity.account_id }
+}
+
 impl Buffered {
+    /// The name of the operation, where the protocol has one.
+    fn operation(&self, parts: &Parts, body: &Bytes) -> String {
+        match self {
+            Self::Json { operation, .. } => operation.clone(),
+            Self::Query(_) => Form::of(parts, body).get("Action").unwrap_or_default().to_owned(),
+            Self::Rest(_) => String::new(),
+        }
+    }
+
     async fn call(self, caller: &Caller, parts: Parts, body: Bytes) -> Result<Response<Body>, AwsError> {
         let answer = match self {
             Self::Json { service, shape, operation } => {

@@ -19,6 +19,7 @@ mod event_stream;
 mod front;
 mod gateway;
 mod health;
+mod iam;
 mod identity;
 mod json;
 mod keys;
@@ -36,6 +37,7 @@ pub use authorizer::{Action, Authorizer, Columns, Decision, Resource, Ungoverned
 pub use error::AwsError;
 pub use event_stream::{Event, EventStream};
 pub use gateway::Gateway;
+pub use iam::{Guard, Policy, PolicyError, Tables};
 pub use identity::{Caller, DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Identity};
 pub use keys::{AccessKey, KeyStore, KnownKeys};
 pub use query::{Form, xml_text};

@@ -12,7 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
-pub use provision::{ApplyArgs, ContextArgs, DeployArgs, DestroyArgs, DiffArgs, LsArgs, PlanArgs};
+pub use provision::{
+    ApplyArgs, ContextArgs, DeployArgs, DestroyArgs, DiffArgs, IamPolicyArgs, LsArgs, PlanArgs, PolicyFor,
+};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
@@ -66,6 +68,8 @@ pub enum Verb {
     Ls(LsArgs),
     /// Remove what an apply or a deploy has made.
     Destroy(DestroyArgs),
+    /// Print the rights that a pipeline needs, and no more, each with its reason.
+    IamPolicy(IamPolicyArgs),
     /// Explain a code: what it means and what to do.
     Explain(ExplainArgs),
     /// Propose a pipeline file for a table, from a sample of its items.

@@ -68,6 +68,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Diff(arguments) => verb::deploy::diff(arguments).await,
         Verb::Ls(arguments) => verb::deploy::ls(&arguments),
         Verb::Destroy(arguments) => verb::destroy::run(arguments).await,
+        Verb::IamPolicy(arguments) => verb::iam_policy::run(arguments).await,
         Verb::Explain(arguments) => verb::explain::run(&arguments),
         Verb::Init(arguments) => verb::init::run(arguments).await,
         Verb::Dlq(arguments) => verb::dlq::run(arguments).await,

@@ -8,6 +8,7 @@ pub mod destroy;
 pub mod dev;
 pub mod dlq;
 pub mod explain;
+pub mod iam_policy;
 pub mod init;
 pub mod maintain;
 pub mod plan;

@@ -82,6 +82,12 @@ impl Warehouse {
         Directory::new(self.catalog.clone(), account_id, region)
     }
 
+    /// The table whose files are in a bucket of S3: its table bucket's ARN, namespace and name.
+    pub fn table_of_files(&self, bucket: &str) -> Option<(String, String, String)> {
+        let table = self.catalog.table_of_warehouse(bucket).ok()??;
+        Some((table.arn.bucket.to_string(), table.name.namespace, table.name.name))
+    }
+
     /// The objects of a bucket without a socket in between: the same files that [`Warehouse::s3`] serves.
     pub fn object_store(&self, bucket: &str) -> Option<Arc<dyn ObjectStore>> {
         self.files.buckets.get(bucket)?;

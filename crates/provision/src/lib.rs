@@ -13,6 +13,7 @@ mod error;
 mod fail_point;
 mod mark;
 mod plan;
+pub mod policy;
 pub mod resource;
 pub mod stack;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{CatalogArgs, ConsoleArgs, Format};
 
@@ -95,6 +95,34 @@ pub struct LsArgs {
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct IamPolicyArgs {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// What it is to allow.
+    #[arg(long = "for", value_enum, default_value_t = PolicyFor::Run)]
+    pub purpose: PolicyFor,
+    /// The account, twelve digits. That of the file's catalog, or whose credentials these are, unless given.
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
+    /// `table`, each statement with its reason, on a terminal, and `json`, the policy as IAM takes it, in a pipe, unless
+    /// given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum PolicyFor {
+    /// plan, apply and destroy.
+    Apply,
+    /// run, dlq and maintain.
+    Run,
+    /// sql.
+    Query,
 }
 
 #[derive(Args, Clone)]

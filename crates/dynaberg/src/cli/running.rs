@@ -30,6 +30,10 @@ pub struct DevArgs {
     /// Whether any access key is accepted, or only signatures of known keys.
     #[arg(long, env = "DYNABERG_AUTH", value_enum, default_value_t = Auth::Dev)]
     pub auth: Auth,
+    /// Hold the user NAME, who calls with the access key id NAME, to an IAM policy, and write what they call into
+    /// `calls.ndjson` in the data folder. Not with --auth strict.
+    #[arg(long, value_name = "NAME=FILE", conflicts_with = "auth")]
+    pub enforce_policy: Vec<String>,
     /// After how long a shard of a DynamoDB stream is closed and continued by a child.
     #[arg(long, env = "DYNABERG_SHARD_ROTATION", default_value = "4h", value_parser = duration)]
     pub shard_rotation: Duration,

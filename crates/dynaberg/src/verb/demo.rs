@@ -47,6 +47,7 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
         data_dir: folder.path().to_owned(),
         port: 0,
         auth: Auth::Dev,
+        policies: Vec::new(),
         shard_rotation: Duration::from_secs(4 * 3600),
         kinesis: KinesisArgs { kinesis_faults: 0.0, kinesis_unthrottled: false },
         postgres_port: None,

@@ -28,6 +28,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         data_dir: arguments.data_dir.clone(),
         port: arguments.port,
         auth: arguments.auth,
+        policies: arguments.enforce_policy,
         shard_rotation: arguments.shard_rotation,
         kinesis: arguments.kinesis,
         postgres_port: arguments.postgres_port.0,

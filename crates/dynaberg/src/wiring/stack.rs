@@ -29,6 +29,8 @@ pub struct StackOptions {
     /// 0 takes a free one.
     pub port: u16,
     pub auth: Auth,
+    /// `NAME=FILE`: users who are held to policies.
+    pub policies: Vec<String>,
     pub shard_rotation: Duration,
     pub kinesis: KinesisArgs,
     /// Where PostgreSQL's clients are answered, 0 for a free one; nowhere if `None`.
@@ -103,6 +105,7 @@ impl Stack {
         let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let clients = analytics.postgres(authentication.clone());
+        let guard = guard::guard(&options.policies, &options.data_dir, &warehouse)?;
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
@@ -116,6 +119,10 @@ impl Stack {
             .rest_service("s3tables", warehouse.s3_tables())
             .iceberg(warehouse.iceberg_rest(&endpoint, Some(vended)))
             .streaming_service("s3", warehouse.s3(authentication));
+        let gateway = match guard {
+            Some(guard) => gateway.guarded_by(guard),
+            None => gateway,
+        };
 
         let mut tasks = JoinSet::new();
         let (ended, lambda_ended) = (shutdown.clone(), shutdown.clone());
@@ -197,6 +204,7 @@ fn unopened(data_dir: &Path, error: &(dyn std::error::Error + 'static)) -> Failu
     Failure::new(Exit::Configuration, message).advise("--data-dir DIR chooses another folder")
 }
 
+mod guard;
 mod keys;
 mod lakehouse;
 mod objects;

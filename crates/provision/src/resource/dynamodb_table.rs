@@ -104,6 +104,10 @@ pub(super) async fn describe(services: &Services, table: &str) -> Result<Option<
 
 /// The mark `name` among the table's tags.
 pub(super) async fn mark(services: &Services, table: &str, name: &str) -> Result<Option<Mark>> {
+    // DynamoDB denies the tags of a table that is not there, as if they were somebody else's.
+    if describe(services, table).await?.is_none() {
+        return Ok(None);
+    }
     let arn = arn(services, table);
     let mut body = json!({ "ResourceArn": arn });
     loop {
