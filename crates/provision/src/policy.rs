@@ -272,9 +272,9 @@ fn run(touched: &Touched) -> Vec<Statement> {
     }
     statements.push(Statement::new(
         "FindTable",
-        "to reach the catalog, and the settings of maintenance",
+        "to reach the catalog; maintain finds the table in its lists, and asks for the settings of maintenance",
         "s3tables",
-        &["GetTableBucket", "GetTableBucketMaintenanceConfiguration"],
+        &["GetTableBucket", "GetTableBucketMaintenanceConfiguration", "ListNamespaces", "ListTables"],
         touched.table_bucket.clone(),
     ));
     statements.push(touched.on_table(
