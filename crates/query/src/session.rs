@@ -24,6 +24,9 @@ use crate::unnest::Unnesting;
 const CATALOG: &str = "lake";
 const SCHEMA: &str = "default";
 
+/// Of how many sorts at once, each on one thread, the limit should be enough for the merges.
+const SORTS_AT_ONCE: usize = 64;
+
 /// What all queries of an engine have in common.
 pub(crate) fn base(target_partitions: Option<usize>, memory: &Memory) -> Result<SessionState> {
     let mut config = SessionConfig::new().with_default_catalog_and_schema(CATALOG, SCHEMA);
@@ -38,6 +41,11 @@ pub(crate) fn base(target_partitions: Option<usize>, memory: &Memory) -> Result<
     // As Athena has them: `1.5` is exact, and NULL comes last in either direction.
     settings.sql_parser.parse_float_as_decimal = true;
     settings.sql_parser.default_null_ordering = "nulls_last".to_owned();
+    // The logical plan knows that `CASE WHEN x > 3 THEN x ELSE 2 END` is never NULL, the physical one does not.
+    settings.execution.skip_physical_aggregate_schema_check = true;
+    // What each sort keeps back for its merge is a small part of what all may hold.
+    let back = &mut settings.execution.sort_spill_reservation_bytes;
+    *back = memory.bytes_max.map_or(*back, |bytes_max| (bytes_max / SORTS_AT_ONCE).min(*back));
     let builder = SessionStateBuilder::new_with_default_features().with_config(config);
     let builder = builder
         .with_runtime_env(memory.runtime.clone())
