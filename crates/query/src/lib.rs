@@ -36,6 +36,7 @@ mod own_tables;
 mod parameters;
 mod portions;
 mod postgres;
+mod read_limit;
 mod rows;
 mod session;
 mod split;
