@@ -1,5 +1,6 @@
 //! Benchmarks: the release binary, whole processes, CPU-seconds and ratios of one run.
 
+pub mod analysts;
 pub mod freshness;
 pub mod ingest;
 pub mod maintain;

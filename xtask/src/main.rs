@@ -21,7 +21,8 @@ cargo xtask COMMAND
   bench freshness          Write to visible, at 500 items a second with commits every second.
   bench maintain           A table after 1,000 commits: read as it is, maintained, and beside a fresh one.
   bench processing [PART]  A transform, a function, a queue, held letters: what each of them costs.
-  bench query              The two analytics queries on 1 M rows, beside DuckDB on the same files.
+  bench query              The two analytics queries on 1 M and 10 M rows, beside DuckDB on the same files.
+  bench analysts           From a query to its rows through Athena's API and psql's, and 16 heavy queries at once.
   dataset A|B EVENTS FILE  Writes a benchmark dataset.
 ";
 
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
         ["bench", "processing", part @ ("transform" | "function" | "queue" | "letters")] => {
             bench::processing::run(Some(part))
         }
+        ["bench", "analysts"] => bench::analysts::run_bench(),
         ["bench", "query"] => bench::query::run_bench(),
         ["dataset", kind @ ("A" | "B"), events, file] => {
             let kind = if *kind == "A" { dataset::Dataset::A } else { dataset::Dataset::B };
