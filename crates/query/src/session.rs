@@ -13,10 +13,12 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 
 use crate::arithmetic::{AsAthena, Operators};
+use crate::compact::CompactBeforeTopK;
 use crate::functions;
 use crate::memory::Memory;
 use crate::named::Named;
 use crate::portions::InPortions;
+use crate::text_keys::TextKeys;
 use crate::type_planner::AthenaTypes;
 use crate::unnest::Unnesting;
 
@@ -52,7 +54,8 @@ pub(crate) fn base(target_partitions: Option<usize>, memory: &Memory) -> Result<
         .with_type_planner(Arc::new(AthenaTypes))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rule(Arc::new(InPortions));
+        .with_physical_optimizer_rule(Arc::new(InPortions))
+        .with_physical_optimizer_rule(Arc::new(CompactBeforeTopK));
     let mut state = builder.build();
     functions::register(&mut state)?;
     state.register_relation_planner(Arc::new(Unnesting))?;
@@ -93,8 +96,10 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules
 }
 
-/// Without the two that move struct fields below an UNNEST, where the struct is still a list.
+/// Without the two that move struct fields below an UNNEST, where the struct is still a list. Ours comes last: by then
+/// every DISTINCT is a GROUP BY.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let moves_fields = |name: &str| ["extract_leaf_expressions", "push_down_leaf_projections"].contains(&name);
-    Optimizer::new().rules.into_iter().filter(|rule| !moves_fields(rule.name())).collect()
+    let theirs = Optimizer::new().rules.into_iter().filter(|rule| !moves_fields(rule.name()));
+    theirs.chain([Arc::new(TextKeys) as Arc<dyn OptimizerRule + Send + Sync>]).collect()
 }
