@@ -3,8 +3,10 @@
 pub mod analysts;
 pub mod freshness;
 pub mod ingest;
+pub mod kinesis;
 pub mod maintain;
 pub mod process;
 pub mod processing;
 pub mod query;
 pub mod stack;
+mod wire;

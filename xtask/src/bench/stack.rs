@@ -121,7 +121,8 @@ impl Drop for Stack {
     }
 }
 
-fn size_of(path: &Path) -> Result<u64> {
+/// Bytes of all files below `path`.
+pub fn size_of(path: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
