@@ -247,3 +247,20 @@ def test_a_bucket_carries_its_tags_from_the_call_that_creates_it(dev):
         s3.get_bucket_tagging(Bucket="tagged")
     with pytest.raises(ClientError, match="InvalidTag"):
         s3.put_bucket_tagging(Bucket="tagged", Tagging={"TagSet": [{"Key": "aws:x", "Value": "y"}]})
+
+
+def test_in_another_catalog_the_table_alone_is_made_and_removed(dev, tmp_path):
+    source(dev)
+    s3tables = dev.client("s3tables")
+    s3tables.create_table_bucket(name="shop-lake")
+    s3tables.create_namespace(tableBucketARN=BUCKET, namespace=["shop"])
+    path = tmp_path / "orders.toml"
+    catalog = f"{dev.endpoint}/iceberg?warehouse={BUCKET}"
+    path.write_text(f'[source]\ntable = "orders"\n[target]\ncatalog = "{catalog}"\ntable = "shop.orders"\n')
+    planned = plan(dev, path)
+    assert signs(planned, "add") == ["dynamodb stream", "table"]
+    assert apply(dev, path, planned["id"]).returncode == 0
+    assert "table orders" in world(dev)
+    assert signs(plan(dev, path), "add") == []
+    assert destroy(dev, path).returncode == 0
+    assert world(dev) == ["namespace shop", "table bucket shop-lake"]
