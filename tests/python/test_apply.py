@@ -264,3 +264,15 @@ def test_in_another_catalog_the_table_alone_is_made_and_removed(dev, tmp_path):
     assert signs(plan(dev, path), "add") == []
     assert destroy(dev, path).returncode == 0
     assert world(dev) == ["namespace shop", "table bucket shop-lake"]
+
+
+def test_a_name_that_aws_refuses_is_said_before_anything_is_made(dev, tmp_path):
+    source(dev)
+    path = tmp_path / "orders.toml"
+    for good, bad in [("s3://shop-letters/", "s3://Shop_Letters/"), ("bucket/shop-lake", "bucket/Shop_Lake")]:
+        path.write_text(FILE.replace("STREAM", "dynamodb").replace(good, bad))
+        done = dev.run("plan", str(path), check=False)
+        assert done.returncode in (253, 254) and bad.strip("/").rsplit("/")[-1] in done.stderr
+        done = dev.run("apply", str(path), "--plan", "00000000", check=False)
+        assert done.returncode != 0
+        assert world(dev) == []

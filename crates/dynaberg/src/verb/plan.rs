@@ -61,6 +61,8 @@ fn show(document: &Document) -> Outcome {
     show_rows(&rows)?;
     match plan.is_pending() {
         true => output::line(format_args!("{}  Try: dynaberg apply {pipeline} --plan {}", counts(plan), plan.id)),
+        // What clashes is said at the end, as an error.
+        false if plan.count(Sign::Clash) > 0 => output::line(counts(plan)),
         false => output::line(format_args!("{}  Try: dynaberg run {pipeline}", counts(plan))),
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use http::Method;
 
-use super::{Found, Made, Resource, found, gone};
+use super::{Fit, Found, Made, Resource, found, gone};
 use crate::call::{About, Service, Services, encode, escape, xml_elements};
 use crate::error::Result;
 use crate::mark::{Mark, TAG};
@@ -29,6 +29,13 @@ impl Resource for Bucket {
     async fn look(&self, services: &Services) -> Result<Found> {
         let arn = self.arn();
         let head = services.s3(about("HeadBucket", &arn), Method::HEAD, &self.path(""), String::new()).await;
+        if let Err(crate::Error::Refused(refusal)) = &head
+            && refusal.status == 400
+        {
+            // A HEAD has no body that could say it: nothing else is wrong with this request.
+            let advice = "3 to 63 lower-case letters, digits, dots and hyphens".to_owned();
+            return Ok(Found::There { mark: None, fit: Fit::Clashes("S3 takes no such name".to_owned(), advice) });
+        }
         if found(head, &["NotFound", "NoSuchBucket"])?.is_none() {
             return Ok(Found::Absent);
         }

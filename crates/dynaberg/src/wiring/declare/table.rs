@@ -52,9 +52,9 @@ fn assumed(file: &PipelineFile, attributes: Attributes) -> Outcome<Attributes> {
     match transform.compile_leaky(&attributes, file.mode, None)? {
         Ok(_) => Ok(attributes),
         Err(problem) => {
-            let message = format!("the table {} has no items to tell the columns by: {problem}", file.source_table);
-            Err(Failure::new(Exit::Configuration, message)
-                .advise("write an item first, or [transform] attributes = { name = \"string\" }"))
+            let table = &file.source_table;
+            let message = format!("the table {table} has no items to tell the columns by; write one first: {problem}");
+            Err(Failure::new(Exit::Configuration, message))
         }
     }
 }
