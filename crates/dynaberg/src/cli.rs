@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
-pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
+pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, MetricsForm, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
 use crate::config::{parse_duration, parse_size};
@@ -23,6 +23,10 @@ pub struct Cli {
     /// Print less: warnings and errors only.
     #[arg(long, short, global = true)]
     pub quiet: bool,
+
+    /// How log lines look. Without it, text on a terminal and JSON elsewhere.
+    #[arg(long, global = true, value_enum, env = "DYNABERG_LOG_FORM", value_name = "FORM")]
+    pub log: Option<LogForm>,
 
     #[command(subcommand)]
     pub verb: Verb,
@@ -72,6 +76,13 @@ pub struct CatalogArgs {
     /// Without it, the one table bucket of the endpoint.
     #[arg(long, env = "DYNABERG_CATALOG")]
     pub catalog: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    Text,
+    /// One object a line, with a stable `code` where there is something to do.
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
