@@ -1,6 +1,7 @@
 //! The command line: what `--help` shows.
 
 mod dlq;
+mod doctor;
 mod pipelines;
 mod running;
 mod tables;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
+pub use doctor::DoctorArgs;
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, MetricsForm, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
@@ -56,6 +58,8 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what reaches which column, and fail where something sensitive gets out.
     Prove(ProveArgs),
+    /// Look at a deployment in the style of the AWS sample: which of its known faults it has, and how to move without loss.
+    Doctor(DoctorArgs),
     /// Explain a code: what it means and what to do.
     Explain(ExplainArgs),
     /// Propose a pipeline file for a table, from a sample of its items.

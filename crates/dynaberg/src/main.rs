@@ -61,6 +61,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Schema(arguments) => verb::schema::run(arguments).await,
         Verb::Check(arguments) => verb::check::run(arguments).await,
         Verb::Prove(arguments) => verb::prove::run(arguments).await,
+        Verb::Doctor(arguments) => verb::doctor::run(arguments).await,
         Verb::Explain(arguments) => verb::explain::run(&arguments),
         Verb::Init(arguments) => verb::init::run(arguments).await,
         Verb::Dlq(arguments) => verb::dlq::run(arguments).await,

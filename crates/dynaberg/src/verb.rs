@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod dev;
 pub mod dlq;
+pub mod doctor;
 pub mod explain;
 pub mod init;
 pub mod maintain;
