@@ -147,7 +147,7 @@ def test_a_deployment_as_in_the_sample_has_exactly_its_faults_named(running):
 
     # The way over names the stream, the overlap and the mapping that ends.
     commands = " ".join(step["command"] or "" for step in report["moving"])
-    assert "dynaberg init sample" in commands and "analytics.sample_mirror" in commands and uuid in commands
+    assert "dynaberg init --from dynamodb:sample" in commands and "analytics.sample_mirror" in commands and uuid in commands
     lakeformation.put_data_lake_settings(DataLakeSettings={"DataLakeAdmins": []})
 
 

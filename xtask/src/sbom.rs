@@ -145,7 +145,8 @@ mod tests {
         let dependencies = document["dependencies"].as_array().unwrap();
         let own = document["metadata"]["component"]["bom-ref"].to_string();
         for on in dependencies.iter().flat_map(|it| it["dependsOn"].as_array().unwrap()) {
-            assert!(references.contains(&on.to_string()) || on.to_string() == own, "{on} is listed");
+            let on = on.to_string();
+            assert!(references.contains(&on) || on == own, "{on} is listed");
         }
         assert_eq!(text, cyclonedx("0.1.0", "x86_64-unknown-linux-gnu", "2026-11-22T00:00:00Z").unwrap());
     }

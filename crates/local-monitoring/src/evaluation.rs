@@ -29,7 +29,7 @@ impl State {
 /// What a period without data counts as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Missing {
+pub(crate) enum Gaps {
     Breaching,
     NotBreaching,
     Ignore,
@@ -39,19 +39,23 @@ pub(crate) enum Missing {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Comparison {
-    GreaterThanOrEqualToThreshold,
-    GreaterThanThreshold,
-    LessThanThreshold,
-    LessThanOrEqualToThreshold,
+    #[serde(rename = "GreaterThanOrEqualToThreshold")]
+    GreaterOrEqual,
+    #[serde(rename = "GreaterThanThreshold")]
+    Greater,
+    #[serde(rename = "LessThanThreshold")]
+    Less,
+    #[serde(rename = "LessThanOrEqualToThreshold")]
+    LessOrEqual,
 }
 
 impl Comparison {
     pub fn breaches(self, value: f64, threshold: f64) -> bool {
         match self {
-            Self::GreaterThanOrEqualToThreshold => value >= threshold,
-            Self::GreaterThanThreshold => value > threshold,
-            Self::LessThanThreshold => value < threshold,
-            Self::LessThanOrEqualToThreshold => value <= threshold,
+            Self::GreaterOrEqual => value >= threshold,
+            Self::Greater => value > threshold,
+            Self::Less => value < threshold,
+            Self::LessOrEqual => value <= threshold,
         }
     }
 }
@@ -64,7 +68,7 @@ pub(crate) struct Rule {
     pub period_ms: i64,
     pub periods: usize,
     pub to_alarm: usize,
-    pub missing: Missing,
+    pub missing: Gaps,
 }
 
 /// Periods that are looked at beyond those that count, for data that takes the place of gaps.
@@ -87,12 +91,12 @@ impl Rule {
         let all_breach = !latest.is_empty() && breaching == latest.len();
         match self.missing {
             _ if breaching >= self.to_alarm => Some(State::Alarm),
-            Missing::Breaching => alarm_if(breaching + gaps >= self.to_alarm),
-            Missing::NotBreaching => Some(State::Ok),
-            Missing::Ignore if latest.is_empty() || all_breach => None,
-            Missing::Missing if latest.is_empty() => Some(State::InsufficientData),
-            Missing::Missing => alarm_if(all_breach),
-            Missing::Ignore => Some(State::Ok),
+            Gaps::Breaching => alarm_if(breaching + gaps >= self.to_alarm),
+            Gaps::NotBreaching => Some(State::Ok),
+            Gaps::Ignore if latest.is_empty() || all_breach => None,
+            Gaps::Missing if latest.is_empty() => Some(State::InsufficientData),
+            Gaps::Missing => alarm_if(all_breach),
+            Gaps::Ignore => Some(State::Ok),
         }
     }
 }
@@ -102,22 +106,16 @@ mod tests {
     use super::*;
 
     /// `X` breaches, `0` does not, `-` is a gap; the last period is the last one.
-    fn decide(periods: &str, to_alarm: usize, missing: Missing) -> Option<State> {
-        let rule = Rule {
-            comparison: Comparison::GreaterThanThreshold,
-            threshold: 0.5,
-            period_ms: 1,
-            periods: 3,
-            to_alarm,
-            missing,
-        };
+    fn decide(periods: &str, to_alarm: usize, missing: Gaps) -> Option<State> {
+        let rule =
+            Rule { comparison: Comparison::Greater, threshold: 0.5, period_ms: 1, periods: 3, to_alarm, missing };
         let values = (0..).zip(periods.chars()).filter(|(_, period)| *period != '-');
         rule.decide(&values.map(|(at, period)| (at, if period == 'X' { 1.0 } else { 0.0 })).collect())
     }
 
     #[test]
     fn gaps_count_as_the_alarm_says() {
-        use Missing::{Breaching, Ignore, NotBreaching};
+        use Gaps::{Breaching, Ignore, NotBreaching};
         use State::{Alarm, InsufficientData, Ok};
         // The cases that AWS's page has, for three of three and for two of three.
         let three_of_three = [
@@ -135,7 +133,7 @@ mod tests {
         ];
         for (cases, to_alarm) in [(&three_of_three[..], 3), (&two_of_three[..], 2)] {
             for (periods, expected) in cases {
-                let found = [Missing::Missing, Ignore, Breaching, NotBreaching];
+                let found = [Gaps::Missing, Ignore, Breaching, NotBreaching];
                 let found = found.map(|missing| decide(periods, to_alarm, missing));
                 assert_eq!(found, *expected, "{periods}, {to_alarm} of 3");
             }
@@ -144,9 +142,9 @@ mod tests {
 
     #[test]
     fn a_period_counts_once_it_has_ended() {
-        let comparison = Comparison::LessThanThreshold;
+        let comparison = Comparison::Less;
         let rule =
-            Rule { comparison, threshold: 1.0, period_ms: 60_000, periods: 1, to_alarm: 1, missing: Missing::Ignore };
+            Rule { comparison, threshold: 1.0, period_ms: 60_000, periods: 1, to_alarm: 1, missing: Gaps::Ignore };
         assert_eq!(rule.range_ms(600_001), (420_000, 600_000));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::error::{combination, invalid, validation};
 use super::read::period_ms;
 use crate::call::seconds;
-use crate::evaluation::{Comparison, Missing, Rule, State};
+use crate::evaluation::{Comparison, Gaps, Rule, State};
 use crate::metric::{Dimension, to_map};
 use crate::statistic::Statistic;
 use crate::store::Series;
@@ -46,7 +46,7 @@ pub(crate) struct Definition {
     pub threshold: f64,
     pub comparison_operator: Comparison,
     #[serde(default, skip_serializing_if = "is_default")]
-    pub treat_missing_data: Missing,
+    pub treat_missing_data: Gaps,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
 }
@@ -62,8 +62,8 @@ fn yes() -> bool {
     true
 }
 
-fn is_default(missing: &Missing) -> bool {
-    *missing == Missing::default()
+fn is_default(missing: &Gaps) -> bool {
+    *missing == Gaps::default()
 }
 
 /// As it is kept.
@@ -179,10 +179,10 @@ impl Alarm {
         let shown: Vec<String> =
             values.values().rev().take(definition.evaluation_periods).map(f64::to_string).collect();
         let comparison = match definition.comparison_operator {
-            Comparison::GreaterThanOrEqualToThreshold => "greater than or equal to",
-            Comparison::GreaterThanThreshold => "greater than",
-            Comparison::LessThanThreshold => "less than",
-            Comparison::LessThanOrEqualToThreshold => "less than or equal to",
+            Comparison::GreaterOrEqual => "greater than or equal to",
+            Comparison::Greater => "greater than",
+            Comparison::Less => "less than",
+            Comparison::LessOrEqual => "less than or equal to",
         };
         let threshold = definition.threshold;
         match (shown.is_empty(), state) {

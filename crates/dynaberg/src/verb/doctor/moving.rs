@@ -18,9 +18,7 @@ pub fn steps(facts: &Facts, table: Option<&str>) -> Vec<Step> {
     let step = |what: String, command: Option<String>| Step { what, command };
     let mut steps = vec![step(
         "write a pipeline file, with a new table as its target: the old one is left alone".into(),
-        Some(format!(
-            "dynaberg init {source} > {file}      # then [target] table = \"{new_table}\", mode = \"mirror\""
-        )),
+        Some(format!("dynaberg init --from dynamodb:{source} --target {new_table} --file {file}")),
     )];
     let kept_hours = facts.kinesis.iter().filter_map(|stream| stream["RetentionPeriodHours"].as_i64()).max();
     match (facts.stream_arn(), kept_hours) {
