@@ -3,9 +3,11 @@
 mod bench;
 mod check;
 mod dataset;
+mod dist;
 mod dynamodb_local;
 mod kinesalite;
 mod python;
+mod sbom;
 mod test;
 mod workspace;
 
@@ -17,6 +19,7 @@ cargo xtask COMMAND
   test  [PATTERN]          Rust tests, then the cross-engine tests in Python. Sets up what it needs.
   check                    What a change must pass: format, clippy, walls, licences, tests.
   walls                    The arrows between crates, and one copy of what must be one.
+  dist                     The release archive, the list of what it is made of (CycloneDX), and checksums.
   bench ingest             CPU, memory and size of `replay` on datasets A and B.
   bench freshness          Write to visible, at 500 items a second with commits every second.
   bench kinesis            Records into a stream, out of it, onto the disk, and a pipeline that is far behind.
@@ -35,6 +38,7 @@ fn main() -> Result<()> {
         ["test", pattern] => test::run_all(Some(pattern)),
         ["check"] => check::run(),
         ["walls"] => check::walls(),
+        ["dist"] => dist::run_dist(),
         ["bench", "ingest"] => bench::ingest::run(),
         ["bench", "freshness"] => bench::freshness::run_bench(),
         ["bench", "kinesis"] => bench::kinesis::run_bench(),

@@ -72,7 +72,7 @@ pub fn build_binary(profile: &str) -> Result<PathBuf> {
     Ok(target_dir()?.join(folder).join("dynaberg"))
 }
 
-fn target_dir() -> Result<PathBuf> {
+pub fn target_dir() -> Result<PathBuf> {
     let metadata = output(&mut cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     Ok(metadata["target_directory"].as_str().context("cargo metadata names no target directory")?.into())

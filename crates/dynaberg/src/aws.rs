@@ -2,6 +2,7 @@
 //!
 //! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
 
+mod api;
 mod maintenance_settings;
 mod services;
 mod signed;
@@ -20,6 +21,7 @@ use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
 use pipeline::{FunctionName, LambdaClient, SqsClient};
 use url::Url;
 
+pub use crate::aws::api::Api;
 pub use crate::aws::table_buckets::TableBuckets;
 use crate::config::Catalog;
 use crate::failure::{Exit, Failure, Outcome, with_causes};

@@ -1,6 +1,7 @@
 //! The command line: what `--help` shows.
 
 mod dlq;
+mod doctor;
 mod pipelines;
 mod provision;
 mod running;
@@ -11,11 +12,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
+pub use doctor::DoctorArgs;
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
 pub use provision::{
     ApplyArgs, ContextArgs, DeployArgs, DestroyArgs, DiffArgs, IamPolicyArgs, LsArgs, PlanArgs, PolicyFor,
 };
-pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, RunArgs, StatusArgs, WaitArgs};
+pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, MetricsForm, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
 
 use crate::config::{parse_duration, parse_size};
@@ -27,6 +29,10 @@ pub struct Cli {
     /// Print less: warnings and errors only.
     #[arg(long, short, global = true)]
     pub quiet: bool,
+
+    /// How log lines look. Without it, text on a terminal and JSON elsewhere.
+    #[arg(long, global = true, value_enum, env = "DYNABERG_LOG_FORM", value_name = "FORM")]
+    pub log: Option<LogForm>,
 
     #[command(subcommand)]
     pub verb: Verb,
@@ -70,6 +76,8 @@ pub enum Verb {
     Destroy(DestroyArgs),
     /// Print the rights that a pipeline needs, and no more, each with its reason.
     IamPolicy(IamPolicyArgs),
+    /// Look at a deployment in the style of the AWS sample: which of its known faults it has, and how to move without loss.
+    Doctor(DoctorArgs),
     /// Explain a code: what it means and what to do.
     Explain(ExplainArgs),
     /// Propose a pipeline file for a table, from a sample of its items.
@@ -90,6 +98,13 @@ pub struct CatalogArgs {
     /// Without it, the one table bucket of the endpoint.
     #[arg(long, env = "DYNABERG_CATALOG")]
     pub catalog: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    Text,
+    /// One object a line, with a stable `code` where there is something to do.
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 pub use case::{Case, Expect};
 pub use place::Misfit;
 pub use transform::{Allowance, Transform};
-pub use value::{Catalog, parse_duration, parse_size};
+pub use value::{Catalog, TargetName, parse_duration, parse_size};
 
 use crate::failure::{Exit, Failure, Outcome};
 use section::Sections;
-use value::{S3Prefix, TargetName};
+use value::S3Prefix;
 
 /// The JSON Schema of the file, for editors.
 pub const JSON_SCHEMA: &str = include_str!("config/dynaberg.schema.json");

@@ -12,7 +12,6 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use dlq::{DlqAnswer, DlqRequest};
 pub use document::{StatusDocument, WaitDocument};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::watch::Measurements;
 use crate::wiring::{Deployed, Roster};
 
 /// What the console shows.
@@ -31,16 +30,11 @@ pub struct Console {
     deployed: Option<Deployed>,
     ready_lag: Duration,
     ambient: Ambient,
-    metrics: PrometheusHandle,
-}
-
-/// Starts to record metrics. Once a process.
-pub fn record_metrics() -> Outcome<PrometheusHandle> {
-    PrometheusBuilder::new().install_recorder().map_err(|error| Failure::caused_by(Exit::Other, &error))
+    metrics: Measurements,
 }
 
 impl Console {
-    pub fn new(pipelines: Roster, ready_lag: Duration, metrics: PrometheusHandle, ambient: Ambient) -> Self {
+    pub fn new(pipelines: Roster, ready_lag: Duration, metrics: Measurements, ambient: Ambient) -> Self {
         Self { pipelines, deployed: None, ready_lag, ambient, metrics }
     }
 
@@ -88,11 +82,7 @@ async fn status(State(console): State<Console>) -> impl IntoResponse {
 }
 
 async fn metrics(State(console): State<Console>) -> impl IntoResponse {
-    for running in console.pipelines.list() {
-        pipeline::metrics::publish(&running.table, &running.account(), console.ambient.now());
-    }
-    console.metrics.run_upkeep();
-    console.metrics.render()
+    console.metrics.text()
 }
 
 #[derive(Deserialize)]

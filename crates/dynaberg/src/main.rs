@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod system;
 mod verb;
+mod watch;
 mod wiring;
 
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Verb};
+use crate::cli::{Cli, LogForm, Verb};
 use crate::failure::{Exit, Outcome};
 
 fn main() -> ExitCode {
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             return if asked_for { ExitCode::SUCCESS } else { Exit::Usage.into() };
         }
     };
-    log_to_stderr(cli.quiet);
+    log_to_stderr(cli.quiet, cli.log);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -69,6 +70,7 @@ async fn run(verb: Verb) -> Outcome {
         Verb::Ls(arguments) => verb::deploy::ls(&arguments),
         Verb::Destroy(arguments) => verb::destroy::run(arguments).await,
         Verb::IamPolicy(arguments) => verb::iam_policy::run(arguments).await,
+        Verb::Doctor(arguments) => verb::doctor::run(arguments).await,
         Verb::Explain(arguments) => verb::explain::run(&arguments),
         Verb::Init(arguments) => verb::init::run(arguments).await,
         Verb::Dlq(arguments) => verb::dlq::run(arguments).await,
@@ -77,16 +79,17 @@ async fn run(verb: Verb) -> Outcome {
     }
 }
 
-/// Logs for people on a terminal, as JSON otherwise. `DYNABERG_LOG` takes tracing's filter syntax.
-fn log_to_stderr(quiet: bool) {
+/// Logs for people on a terminal, as JSON otherwise, unless one of them is asked for. `DYNABERG_LOG` takes tracing's
+/// filter syntax.
+fn log_to_stderr(quiet: bool, form: Option<LogForm>) {
     use std::io::IsTerminal;
 
     let default = if quiet { "warn" } else { "info,s3s=off,fjall=warn,lsm_tree=warn" };
     let filter = EnvFilter::try_from_env("DYNABERG_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        builder.with_target(false).init();
-    } else {
-        builder.json().flatten_event(true).init();
+    let form = form.unwrap_or(if std::io::stderr().is_terminal() { LogForm::Text } else { LogForm::Json });
+    match form {
+        LogForm::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogForm::Json => builder.json().flatten_event(true).init(),
     }
 }

@@ -7,6 +7,7 @@ pub mod deploy;
 pub mod destroy;
 pub mod dev;
 pub mod dlq;
+pub mod doctor;
 pub mod explain;
 pub mod iam_policy;
 pub mod init;

@@ -16,7 +16,7 @@ use crate::accounting::Accounts;
 use crate::batch::{Batch, Delivery};
 use crate::compute::compute;
 use crate::dead_letter::{DeadLetterQueue, Desk, Guard, Retries, letters_due};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::intake::Intake;
 use crate::lambda::{Handed, LambdaTransform};
 use crate::order::{Order, Ordered};
@@ -88,6 +88,13 @@ impl Pipeline {
         Ok(())
     }
 
+    /// What another writer won is not a failure of the commit.
+    fn count_failure(&self, error: &Error) {
+        if error.kind() != ErrorKind::Fenced {
+            self.accounts.update(|account| account.commit_failures += 1);
+        }
+    }
+
     /// For the table as its columns are now.
     fn intake(&self) -> Result<Intake> {
         Intake::new(self.sql.as_ref(), self.sink.shape())
@@ -151,7 +158,7 @@ impl Pipeline {
         let fresh = Self::hold(&mut batch.to, &batch.rejected_at, &letters, files, &transformed.last_of_item);
         self.schedule_retries(&mut batch.to, false);
         let commit = Commit { id, from: &batch.from, to: &batch.to, complete_up_to: batch.complete_up_to };
-        self.sink.commit(transformed.changes, commit).await?;
+        self.sink.commit(transformed.changes, commit).await.inspect_err(|error| self.count_failure(error))?;
         twins.iter().for_each(|(item, place)| guard.forget(*item, place));
         guard.follow(&changed, fresh);
         self.follow_columns(&schema, intake)?;

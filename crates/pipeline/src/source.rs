@@ -19,7 +19,9 @@ mod replay;
 mod shard_tree;
 mod stream_api;
 
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -56,6 +58,14 @@ pub trait Source: Send {
 
     /// Tells the source, before `resume`, up to when the table has everything, in milliseconds since the Unix epoch.
     fn set_complete_up_to(&mut self, _complete_up_to_ms: i64) {}
+
+    /// Tells the source, before `resume`, where to count calls that were throttled.
+    fn count_throttles(&mut self, _throttled: Arc<AtomicU64>) {}
+
+    /// How long the stream keeps a record; `None` where nothing expires.
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
 
     /// The stream's own name for this life of it; known after `resume`.
     fn incarnation(&self) -> &str;

@@ -61,21 +61,22 @@ where
             Ok(()) => Error::new(ErrorKind::Misconfigured, "the source has ended. Try: enable the table's stream"),
             Err(failure) => failure,
         };
+        accounts.update(|account| account.failures += 1);
         let delay = match (failure.kind(), patience) {
             (ErrorKind::Transient | ErrorKind::Unexpected, _) => {
                 let delay = restarts.fail();
-                warn!(error = failure.report(), ?delay, "restarting");
-                metrics::counter!(crate::metrics::RESTARTS_TOTAL, "pipeline" => name.to_owned()).increment(1);
+                warn!(code = "DYN801", pipeline = name, error = failure.report(), ?delay, "restarting");
+                accounts.update(|account| account.restarts += 1);
                 status.set(State::BackingOff { error: failure.report(), until: ambient.now() + delay });
                 delay
             }
             (ErrorKind::Misconfigured | ErrorKind::Trimmed, Patience::Wait) => {
-                info!(reason = failure.report(), "waiting");
+                info!(code = "DYN802", pipeline = name, reason = failure.report(), "waiting");
                 status.set(State::Waiting { reason: failure.report() });
                 waits.fail()
             }
             (ErrorKind::Misconfigured | ErrorKind::Trimmed, Patience::Stop) | (ErrorKind::Fenced, _) => {
-                error!(error = failure.report(), "stopped");
+                error!(code = "DYN803", pipeline = name, error = failure.report(), "stopped");
                 status.set(State::Stopped { reason: failure.report() });
                 return Err(failure);
             }

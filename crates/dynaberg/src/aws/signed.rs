@@ -16,6 +16,16 @@ pub async fn send(
     url: &str,
     body: Vec<u8>,
 ) -> Outcome<reqwest::Response> {
+    let request = http::Request::builder().method(method).uri(url).body(body);
+    send_request(signing, ambient, request.map_err(|error| Failure::caused_by(Exit::Configuration, &error))?).await
+}
+
+/// Sends a request, signed with the headers that it has; gives the response whatever its status.
+pub async fn send_request(
+    signing: &Signing,
+    ambient: &Ambient,
+    mut request: http::Request<Vec<u8>>,
+) -> Outcome<reqwest::Response> {
     let refused = |error: &(dyn std::error::Error + 'static)| Failure::caused_by(Exit::Configuration, error);
     let identity = signing.credentials.provide_credentials().await.map_err(|error| refused(&error))?.into();
     let mut settings = SigningSettings::default();
@@ -29,10 +39,12 @@ pub async fn send(
         .build()
         .map_err(|error| refused(&error))?
         .into();
-    let signable = SignableRequest::new(method.as_str(), url, std::iter::empty(), SignableBody::Bytes(&body))
-        .map_err(|error| refused(&error))?;
+    let url = request.uri().to_string();
+    let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let body = SignableBody::Bytes(request.body());
+    let signable =
+        SignableRequest::new(request.method().as_str(), &url, headers, body).map_err(|error| refused(&error))?;
     let (instructions, _) = sign(signable, &parameters).map_err(|error| refused(&error))?.into_parts();
-    let mut request = http::Request::builder().method(method).uri(url).body(body).map_err(|error| refused(&error))?;
     instructions.apply_to_request_http1x(&mut request);
     let request = request.try_into().map_err(|error: reqwest::Error| refused(&error))?;
     reqwest::Client::new().execute(request).await.map_err(|error| {

@@ -43,6 +43,8 @@ pub struct DevArgs {
     pub ready: ReadyArgs,
     #[command(flatten)]
     pub maintenance: MaintenanceArgs,
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// A port, or none.
@@ -89,6 +91,25 @@ pub struct RunArgs {
     pub ready: ReadyArgs,
     #[command(flatten)]
     pub maintenance: MaintenanceArgs,
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct MetricsArgs {
+    /// `emf` writes the metrics to standard output too, as lines that CloudWatch Logs makes metrics of.
+    #[arg(long, env = "DYNABERG_METRICS", value_enum, default_value_t = MetricsForm::Prometheus)]
+    pub metrics: MetricsForm,
+    /// How often CloudWatch is told: by `emf`, and by `dev` of its own pipelines.
+    #[arg(long, env = "DYNABERG_METRICS_INTERVAL", default_value = "60s", value_parser = duration)]
+    pub metrics_interval: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MetricsForm {
+    /// On `/metrics` of the console port, and nowhere else.
+    Prometheus,
+    Emf,
 }
 
 #[derive(Args, Clone, Copy)]

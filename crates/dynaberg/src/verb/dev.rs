@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use pipeline::Patience;
 
-use crate::cli::DevArgs;
+use crate::cli::{DevArgs, MetricsForm};
 use crate::config::read_pipelines;
-use crate::console::{Console, record_metrics};
+use crate::console::Console;
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
+use crate::watch::{Measurements, ServiceManager, hand_on, print_emf, record_metrics};
 use crate::wiring::{Deployed, Roster, Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
@@ -19,7 +20,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     let ambient = system::ambient();
     let files = read_pipelines(&arguments.pipelines)?;
     refuse_leaks(&files)?;
-    let metrics = record_metrics()?;
+    let recorder = record_metrics()?;
     let shutdown = shutdown_on_signal();
 
     let console_listener = bind(arguments.console_port, "--console-port").await?;
@@ -48,13 +49,20 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     let maintenance = tokio::spawn(maintenance);
     let roster = Roster::of(running);
     let deployed = Deployed::start(&arguments.data_dir, aws, roster.clone(), shutdown.clone())?;
-    let console = Console::new(roster.clone(), arguments.ready.ready_lag, metrics, ambient).with_deployed(deployed);
+    let measurements = Measurements::new(roster.clone(), recorder, ambient.clone());
+    let mut receivers = vec![stack.cloudwatch_receiver()];
+    if arguments.metrics.metrics == MetricsForm::Emf {
+        receivers.push(print_emf());
+    }
+    let every = arguments.metrics.metrics_interval;
+    let handing_on = tokio::spawn(hand_on(measurements.clone(), every, receivers, services_end.clone()));
+    let console = Console::new(roster.clone(), arguments.ready.ready_lag, measurements, ambient).with_deployed(deployed);
     let console = tokio::spawn(console.serve(console_listener, services_end.clone()));
 
     output::line(format_args!(
         "\
 dynaberg {version} · dev mode: any key works, data in {data_dir} (not for production)
-  AWS endpoint   {endpoint}      DynamoDB and its Streams, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS
+  AWS endpoint   {endpoint}      DynamoDB and its Streams, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS, CloudWatch and its Logs
   Iceberg REST   {endpoint}/iceberg
   Console        http://{console_address}
 {postgres}  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
@@ -74,6 +82,9 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
         },
     ))?;
 
+    if let Some(manager) = ServiceManager::from_environment() {
+        tokio::spawn(manager.keep_told(roster.clone(), shutdown.clone()));
+    }
     shutdown.cancelled().await;
     // Pipelines first: they commit what they hold, and need the services for it.
     for pipeline in roster.list() {
@@ -81,6 +92,7 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
     }
     maintenance.await.ok();
     services_end.cancel();
+    handing_on.await.ok();
     stack.ended().await;
     // The console has nothing to lose.
     drop(console);

@@ -5,10 +5,10 @@ use serde::Serialize;
 use crate::aws::Aws;
 use crate::cli::{Format, ReplayArgs};
 use crate::config::PipelineFile;
-use crate::console::record_metrics;
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
+use crate::watch::record_metrics;
 use crate::wiring;
 
 use super::interrupt::shutdown_on_signal;

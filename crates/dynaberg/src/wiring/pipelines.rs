@@ -125,6 +125,11 @@ impl Running {
         }
     }
 
+    /// Whether it runs no more.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
     /// Waits until it runs no more.
     pub async fn ended(&self) {
         self.ended.cancelled().await;

@@ -12,6 +12,7 @@ use aws_wire::Gateway;
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
 use local_delivery::{Lambda, LambdaOptions, Neighbours, Sqs};
+use local_monitoring::{Measured, Monitoring};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use query::Memory;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{Aws, open_buckets};
 use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::watch::{NAMESPACE, Receiver, Sample};
 
 use keys::{Keys, keys};
 
@@ -46,6 +48,7 @@ pub struct Stack {
     /// `127.0.0.1:4568`, where PostgreSQL's clients are answered.
     pub postgres: Option<SocketAddr>,
     warehouse: Warehouse,
+    monitoring: Monitoring,
     /// With which our own pipelines call.
     credentials: Credentials,
     tasks: JoinSet<()>,
@@ -104,6 +107,8 @@ impl Stack {
         let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
         let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
+        let monitoring = Monitoring::open(&options.data_dir.join("monitoring"), ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let clients = analytics.postgres(authentication.clone());
         let guard = guard::guard(&options.policies, &options.data_dir, &warehouse)?;
         let gateway = Gateway::new(ambient, authentication.clone())
@@ -112,6 +117,8 @@ impl Stack {
             .json_service("kinesis", capture.kinesis())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
+            .json_service("logs", monitoring.logs())
+            .json_service("monitoring", monitoring.cloudwatch())
             .json_service("sqs", sqs.json())
             .query_service("sqs", sqs.query())
             .rest_service("lakeformation", analytics.lake_formation())
@@ -126,13 +133,14 @@ impl Stack {
 
         let mut tasks = JoinSet::new();
         let (ended, lambda_ended) = (shutdown.clone(), shutdown.clone());
+        tasks.spawn(monitoring.clone().run(shutdown.clone()));
         if let Some(listener) = postgres_listener {
             tasks.spawn(clients.serve(listener, shutdown.clone()));
         }
         tasks.spawn(async move { gateway.serve(listener, ended).await });
         tasks.spawn(async move { capture.run(shutdown).await });
         tasks.spawn(async move { lambda.run(lambda_ended).await });
-        Ok(Self { endpoint, postgres, warehouse, credentials, tasks, _lock: lock })
+        Ok(Self { endpoint, postgres, warehouse, monitoring, credentials, tasks, _lock: lock })
     }
 
     /// Client settings for this stack; objects are opened without a socket.
@@ -145,6 +153,21 @@ impl Stack {
     /// What S3 Tables was asked to look after.
     pub fn maintenance(&self) -> Maintenance {
         self.warehouse.maintenance()
+    }
+
+    /// Lets CloudWatch know what this process measures of its own pipelines.
+    pub fn cloudwatch_receiver(&self) -> Receiver {
+        let monitoring = self.monitoring.clone();
+        Box::new(move |samples, now_ms| {
+            let measured = |sample: &Sample| Measured {
+                name: sample.name.clone(),
+                dimensions: sample.labels.clone(),
+                value: sample.value,
+                unit: sample.unit().to_owned(),
+            };
+            let measured: Vec<Measured> = samples.iter().map(measured).collect();
+            tokio::task::block_in_place(|| monitoring.take(NAMESPACE, &measured, now_ms));
+        })
     }
 
     /// Waits until the services have ended.

@@ -1,5 +1,9 @@
 //! The letters that a table's checkpoint holds. It decides; the files are what they say.
 
+use std::time::SystemTime;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::dead_letter::lines::Lines;
@@ -136,6 +140,11 @@ impl Held {
         self.files.iter().filter(|file| file.is_given_up()).map(|file| u64::from(file.len())).sum()
     }
 
+    /// The hour in which the oldest letter that is held was rejected, as the paths say.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.files.iter().filter_map(|file| hour_of(&file.path)).min()
+    }
+
     /// When letters are to be tried again for the next time.
     pub(crate) fn next_due_ms(&self) -> Option<i64> {
         self.files.iter().filter_map(|file| file.due_ms).min()
@@ -191,5 +200,27 @@ impl Held {
     fn file_mut(&mut self, path: &str) -> Option<&mut HeldFile> {
         // Most of what happens, happens to the latest.
         self.files.iter_mut().rev().find(|file| file.path == path)
+    }
+}
+
+/// Reads the hour of `CODE/yyyy/MM/dd/HH/…`, which is UTC.
+fn hour_of(path: &str) -> Option<SystemTime> {
+    let [_, year, month, day, hour, _] = path.split('/').collect::<Vec<_>>().try_into().ok()?;
+    let hour = DateTime::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?, hour.parse().ok()?, 0, 0, 0);
+    Some(hour.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_letter_is_known_by_its_hour() {
+        let staged = |path: &str| StagedFile { path: path.to_owned(), letters: 1, is_to_be_announced: false };
+        let mut held = Held::default();
+        assert_eq!(held.since(), None);
+        held.hold(vec![staged("DYN404/2026/11/22/14/b.jsonl"), staged("DYN402/2026/11/22/09/a.jsonl")]);
+        let since = jiff::Timestamp::try_from(held.since().unwrap()).unwrap();
+        assert_eq!(since.to_string(), "2026-11-22T09:00:00Z");
     }
 }

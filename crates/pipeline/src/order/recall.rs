@@ -56,8 +56,13 @@ async fn reread(
         Error::new(ErrorKind::Misconfigured, message)
     })?;
     let pages = Arc::new(Semaphore::new(1));
-    let asker =
-        Asker { api: stream.api, stream: stream.name.as_str().into(), ambient: order.options.ambient.clone(), pages };
+    let asker = Asker {
+        api: stream.api,
+        stream: stream.name.as_str().into(),
+        ambient: order.options.ambient.clone(),
+        pages,
+        throttled: Arc::default(),
+    };
     let mut count = 0;
     for (shard, progress) in shards {
         let is_covered = |record: &RawRecord| match progress {

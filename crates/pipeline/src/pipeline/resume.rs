@@ -1,6 +1,6 @@
 //! How a run begins: it takes the table over, and the source goes on from where the table is.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::info;
 
@@ -24,6 +24,7 @@ impl Pipeline {
         if let Some(complete_up_to_ms) = complete_up_to_ms.filter(|_| to.handover().is_none()) {
             self.source.set_complete_up_to(complete_up_to_ms);
         }
+        self.source.count_throttles(self.accounts.throttled());
         self.source.resume(&to).await?;
         to.incarnation = self.source.incarnation().to_owned();
         if let Some(order) = &mut self.order {
@@ -33,6 +34,8 @@ impl Pipeline {
         self.accounts.update(|account| {
             account.gaps = checkpoint.gaps().len() as u64;
             account.hold(&checkpoint.held);
+            account.retention = self.source.retention();
+            account.complete_at_start = complete_up_to_ms.map(from_epoch_ms);
         });
         Ok((checkpoint, to))
     }
@@ -53,6 +56,10 @@ impl Pipeline {
             }
         }
     }
+}
+
+fn from_epoch_ms(ms: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms.max(0).unsigned_abs())
 }
 
 pub(super) fn since_epoch_ms(moment: SystemTime) -> Option<i64> {

@@ -54,7 +54,7 @@ impl Pipeline {
         info!(?counts, "tried held letters again");
         let given_up = batch.to.held.given_up().saturating_sub(given_up_before);
         if given_up > 0 {
-            warn!(letters = given_up, "given up: they are not tried again by themselves");
+            warn!(code = "DYN804", letters = given_up, "given up: they are not tried again by themselves");
         }
         Ok(batch)
     }

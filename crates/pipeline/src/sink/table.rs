@@ -126,7 +126,7 @@ impl Sink for TableSink {
     }
 
     async fn commit(&mut self, changes: RowChanges, commit: Commit<'_>) -> Result<()> {
-        let timer = CommitTimer::start(&self.table);
+        let timer = CommitTimer::start(&self.options.pipeline, &self.table);
         // Before the first commit the table has no checkpoint at all.
         let from = (*commit.from != Checkpoint::default()).then(|| commit.from.to_text());
         let since_epoch = commit.complete_up_to.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());

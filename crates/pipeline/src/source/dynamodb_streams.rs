@@ -1,6 +1,8 @@
 //! A DynamoDB stream, read shard by shard.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use ambient::Ambient;
 use async_trait::async_trait;
@@ -17,6 +19,10 @@ use crate::source::{Polled, Source, StartPosition};
 /// Pages that are held or asked for at one time. A page is 1 MB of items, with both images about 3 MB of JSON.
 const PAGES_HELD_MAX: usize = 8;
 
+/// How long DynamoDB Streams keeps a record.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The records of one DynamoDB stream.
 pub struct DynamoDbStreamsSource {
     asker: Asker,
@@ -28,7 +34,8 @@ impl DynamoDbStreamsSource {
     /// Reads the stream with the ARN `stream`.
     pub fn new(api: Arc<dyn StreamApi>, stream: &str, start: StartPosition, ambient: Ambient) -> Self {
         let pages = Arc::new(Semaphore::new(PAGES_HELD_MAX));
-        Self { asker: Asker { api, stream: stream.into(), ambient, pages }, start, reading: None }
+        let asker = Asker { api, stream: stream.into(), ambient, pages, throttled: Arc::default() };
+        Self { asker, start, reading: None }
     }
 }
 
@@ -49,6 +56,14 @@ impl Source for DynamoDbStreamsSource {
         let tree = ShardTree::resume(checkpoint, self.start);
         self.reading = Some(Reading::begin(self.asker.clone(), tree));
         Ok(())
+    }
+
+    fn count_throttles(&mut self, throttled: Arc<AtomicU64>) {
+        self.asker.throttled = throttled;
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        Some(RETENTION)
     }
 
     fn incarnation(&self) -> &str {

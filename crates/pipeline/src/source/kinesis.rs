@@ -1,6 +1,8 @@
 //! A Kinesis stream with the changes of a table, read shard by shard.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use ambient::Ambient;
 use async_trait::async_trait;
@@ -50,7 +52,7 @@ const MARGIN_MS: i64 = 60_000;
 impl KinesisSource {
     pub fn new(api: Arc<dyn StreamApi>, stream: &KinesisStream, start: StartPosition, ambient: Ambient) -> Self {
         let pages = Arc::new(Semaphore::new(PAGES_HELD_MAX));
-        let asker = Asker { api, stream: stream.arn.as_str().into(), ambient, pages };
+        let asker = Asker { api, stream: stream.arn.as_str().into(), ambient, pages, throttled: Arc::default() };
         let retention_ms = i64::from(stream.retention_hours) * 3_600_000;
         let incarnation = stream.incarnation();
         Self { asker, incarnation, start, retention_ms, complete_up_to_ms: None, reading: None }
@@ -84,6 +86,14 @@ impl Source for KinesisSource {
 
     fn set_complete_up_to(&mut self, complete_up_to_ms: i64) {
         self.complete_up_to_ms = Some(complete_up_to_ms);
+    }
+
+    fn count_throttles(&mut self, throttled: Arc<AtomicU64>) {
+        self.asker.throttled = throttled;
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.retention_ms.max(0).unsigned_abs()))
     }
 
     fn incarnation(&self) -> &str {

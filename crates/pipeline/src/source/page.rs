@@ -1,6 +1,7 @@
 //! Asking for one page of a shard, or one listing of a stream, for as long as it takes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ambient::Ambient;
@@ -27,6 +28,8 @@ pub(crate) struct Asker {
     pub ambient: Ambient,
     /// Bounds how many pages are under way or wait to be taken, and so the memory they take.
     pub pages: Arc<Semaphore>,
+    /// Counts calls that were throttled.
+    pub throttled: Arc<AtomicU64>,
 }
 
 /// The next page of a shard.
@@ -128,6 +131,9 @@ impl Asker {
         backoff: &mut Backoff,
         doing: impl FnOnce() -> String,
     ) -> Result<()> {
+        if error.kind == StreamErrorKind::Throttled {
+            self.throttled.fetch_add(1, Ordering::Relaxed);
+        }
         let is_worth_a_try = match error.kind {
             StreamErrorKind::Throttled => true,
             StreamErrorKind::Transient | StreamErrorKind::ExpiredIterator => backoff.failures() < FAILURES_MAX,

@@ -141,7 +141,7 @@ impl Reading {
         reader.iterator = None;
         reader.complete_up_to = None;
         if let Some(gap) = self.tree.trim(shard) {
-            warn!(%shard, after = gap.after, "records were trimmed before they were read");
+            warn!(code = "DYN805", %shard, after = gap.after, "records were trimmed before they were read");
             polled.gaps.push(gap);
         }
         self.fetch_after(IDLE_MIN, shard);
@@ -161,7 +161,7 @@ impl Reading {
             self.fetch_after(Duration::ZERO, shard);
         }
         for gap in &discovery.gaps {
-            warn!(shard = gap.shard, after = gap.after, "records were trimmed before they were read");
+            warn!(code = "DYN805", shard = gap.shard, after = gap.after, "records were trimmed before they were read");
         }
         polled.begun = discovery.opened;
         polled.ended = discovery.ended;

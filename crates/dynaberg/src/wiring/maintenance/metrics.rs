@@ -4,6 +4,8 @@ use iceberg::TableIdent;
 use lake::maintain::compact::Done;
 
 const RUNS_TOTAL: &str = "dynaberg_maintenance_runs_total";
+/// 1 while a job of a table failed the last time that it was tried.
+const FAILING: &str = "dynaberg_maintenance_failing";
 const COMPACTED_FILES_TOTAL: &str = "dynaberg_compacted_files_total";
 const COMPACTED_BYTES_TOTAL: &str = "dynaberg_compacted_bytes_total";
 const EXPIRED_SNAPSHOTS_TOTAL: &str = "dynaberg_expired_snapshots_total";
@@ -14,6 +16,11 @@ const REMOVED_BYTES_TOTAL: &str = "dynaberg_removed_bytes_total";
 pub fn ran(table: &TableIdent, job: &'static str, succeeded: bool) {
     let outcome = if succeeded { "successful" } else { "failed" };
     metrics::counter!(RUNS_TOTAL, "table" => table.to_string(), "job" => job, "outcome" => outcome).increment(1);
+}
+
+/// What became of a job the last time, told of or not.
+pub fn is_failing(table: &TableIdent, job: &'static str, is_failing: bool) {
+    metrics::gauge!(FAILING, "table" => table.to_string(), "job" => job).set(f64::from(u8::from(is_failing)));
 }
 
 /// Files that were put into fewer.

@@ -174,8 +174,9 @@ fn tell(
     if let MaintenanceOutcome::Failed { message } = &outcome
         && is_other
     {
-        warn!(%table, job = job.name(), error = message, "maintenance failed");
+        warn!(code = "DYN806", %table, job = job.name(), error = message, "maintenance failed");
     }
+    metrics::is_failing(table, job.name(), did.is_err());
     let is_news = is_other || matches!(did, Ok(true));
     is_news.then(|| {
         metrics::ran(table, job.name(), did.is_ok());
