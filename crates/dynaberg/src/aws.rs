@@ -2,6 +2,7 @@
 //!
 //! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
 
+mod glue;
 mod maintenance_settings;
 mod signed;
 mod table_buckets;

@@ -1,11 +1,13 @@
 //! Who is plugged into whom: the embedded services behind one port, pipelines on their sources and tables, and the
 //! maintenance of those tables.
 
+mod firehose;
 mod maintenance;
 mod pipelines;
 mod stack;
 mod transform;
 
+pub use firehose::deliver;
 pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
 pub use pipelines::{HeldLetters, Running, SAMPLE_ITEMS, launch, replay, rewind, tap, target_of};
 pub use stack::{Stack, StackOptions, bind};

@@ -11,6 +11,7 @@ mod error;
 mod evolve;
 mod key;
 mod key_index;
+mod locate;
 pub mod maintain;
 mod position_deletes;
 mod properties;

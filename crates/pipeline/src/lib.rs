@@ -21,6 +21,7 @@ mod lambda;
 pub mod metrics;
 mod order;
 mod pipeline;
+mod plain;
 mod raw_answer;
 mod record_sample;
 mod shape;
@@ -49,13 +50,14 @@ pub use intake::Intake;
 pub use lambda::{Function, FunctionName, Handed, Invoked, LambdaClient, LambdaTransform};
 pub use order::{FindStream, Order, OrderOptions, StreamAt};
 pub use pipeline::Pipeline;
+pub use plain::change_of;
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::{Commit, PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, KinesisSource, KinesisStream, KinesisStreamApi, ListedShard, Polled,
     RecordPage, ReplaySource, ShardPage, Source, Start, StartPosition, StreamApi, StreamError, StreamErrorKind,
-    find_kinesis_stream,
+    describe_kinesis_stream, find_kinesis_stream,
 };
 pub use sql::{
     Attributes, Differences, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key,

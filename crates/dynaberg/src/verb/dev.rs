@@ -10,7 +10,7 @@ use crate::console::{Console, record_metrics};
 use crate::failure::Outcome;
 use crate::output;
 use crate::system;
-use crate::wiring::{Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
+use crate::wiring::{Stack, StackOptions, bind, deliver, launch, maintain_warehouse, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 
@@ -42,6 +42,8 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         let index_dir = arguments.data_dir.join("index").join(&file.name);
         running.push(launch(file, None, &aws, index_dir, Patience::Wait, shutdown.clone()));
     }
+    let index_dir = arguments.data_dir.join("index").join("firehose");
+    let deliveries = tokio::spawn(deliver(stack.firehose(), aws.clone(), index_dir, shutdown.clone()));
     let rounds = arguments.maintenance.rounds();
     let maintenance = maintain_warehouse(stack.maintenance(), aws, Arc::default(), rounds, shutdown.clone());
     let maintenance = tokio::spawn(maintenance);
@@ -51,7 +53,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     output::line(format_args!(
         "\
 dynaberg {version} · dev mode: any key works, data in {data_dir} (not for production)
-  AWS endpoint   {endpoint}      DynamoDB and its Streams, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS
+  AWS endpoint   {endpoint}      DynamoDB and its Streams, Kinesis, Firehose, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS
   Iceberg REST   {endpoint}/iceberg
   Console        http://{console_address}
 {postgres}  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
@@ -76,6 +78,7 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
     for pipeline in &running {
         pipeline.ended().await;
     }
+    deliveries.await.ok();
     maintenance.await.ok();
     services_end.cancel();
     stack.ended().await;

@@ -18,6 +18,7 @@ use assembly::Assembly;
 pub use assembly::SAMPLE_ITEMS;
 pub use letters::HeldLetters;
 pub use parts::target_of;
+pub(super) use parts::{by_exit, lake_error};
 
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]
