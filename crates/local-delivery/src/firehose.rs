@@ -96,7 +96,7 @@ impl Firehose {
         let mut tasks = JoinSet::new();
         loop {
             changes.borrow_and_update();
-            let streams = match self.store.run(|connection| DeliveryStream::list(connection)).await {
+            let streams = match self.store.run(DeliveryStream::list).await {
                 Ok(streams) => streams,
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "list the delivery streams");

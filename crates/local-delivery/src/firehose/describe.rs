@@ -119,7 +119,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Value> {
     if !(1..=LISTED_MAX).contains(&limit) {
         return Err(error::invalid(format!("Limit must be between 1 and {LISTED_MAX}")));
     }
-    let streams = call.firehose.store.run(|connection| DeliveryStream::list(connection)).await?;
+    let streams = call.firehose.store.run(DeliveryStream::list).await?;
     let after = request.exclusive_start_delivery_stream_name.unwrap_or_default();
     let is_wanted = |stream: &DeliveryStream| {
         stream.address.account == call.caller.identity.account_id

@@ -20,7 +20,7 @@ pub struct KinesisFeed {
 
 impl Firehose {
     pub async fn kinesis_feeds(&self) -> Result<Vec<KinesisFeed>> {
-        let streams = self.store.run(|connection| DeliveryStream::list(connection)).await?;
+        let streams = self.store.run(DeliveryStream::list).await?;
         let feed = |stream: DeliveryStream| match stream.document.source {
             Source::Kinesis { stream_arn, .. } => Some(KinesisFeed {
                 firehose: self.clone(),

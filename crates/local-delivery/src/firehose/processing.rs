@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::firehose::Firehose;
 use crate::firehose::buffer::{self, Arrived, Fate};
-use crate::firehose::error::Result;
+use crate::firehose::error::{self, Result};
 use crate::firehose::settings::Processing;
 use crate::firehose::stream::{DeliveryStream, Destination};
 
@@ -98,7 +98,7 @@ async fn decide(
         None => records.iter().map(|_| lambda::Seen::untouched()).collect(),
     };
     let query = processing.metadata_extraction.as_deref().map(Query::compile).transpose();
-    let query = query.map_err(|reason| crate::firehose::error::invalid(reason))?;
+    let query = query.map_err(error::invalid)?;
     let router = route::Router { stream, query: query.as_ref(), delimiter: processing.delimiter.as_deref() };
     Ok(records
         .into_iter()

@@ -87,3 +87,6 @@ fn keys(shape: &TableShape, changes: &Changes) -> Vec<Option<u128>> {
     let is_whole = |row: usize| columns.iter().all(|column| column.is_valid(row));
     hash_keys(&columns).into_iter().enumerate().map(|(row, hash)| is_whole(row).then_some(hash)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,14 @@ impl Router<'_> {
         data: &[u8],
         metadata: &Value,
     ) -> Result<(&'static str, String, Operation), Failure> {
-        let failed = |code: &str, reason: String| Failure::new(Kind::Iceberg, code, reason, self.error_prefix());
+        let only = match &settings.destination_table_configuration_list[..] {
+            [table] => Some(table),
+            _ => None,
+        };
+        let failed = |code: &str, reason: String| {
+            let prefix = only.and_then(|table| table.s3_error_output_prefix.as_deref());
+            Failure::new(Kind::Iceberg, code, reason, prefix.unwrap_or(self.error_prefix()))
+        };
         let is_object = serde_json::from_slice::<serde_json::Map<String, Value>>(data).is_ok()
             || serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(data).is_ok();
         if !is_object {
@@ -70,10 +77,6 @@ impl Router<'_> {
         let told = |name: &str| {
             let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
             text(&from_function[name]).or_else(|| text(&extracted[name]))
-        };
-        let only = match &settings.destination_table_configuration_list[..] {
-            [table] => Some(table),
-            _ => None,
         };
         let database = told("destinationDatabaseName").or_else(|| Some(only?.destination_database_name.clone()));
         let table = told("destinationTableName").or_else(|| Some(only?.destination_table_name.clone()));
