@@ -1,6 +1,7 @@
 """Delivery streams to Iceberg tables: each record once, in order, or in an error object that says why."""
 
 import datetime
+import json
 import random
 from decimal import Decimal
 
@@ -376,3 +377,46 @@ def test_every_record_is_delivered_once_over_kills(tmp_path):
         assert {line["errorCode"] for line in lines} == {"Iceberg.SchemaTypeMismatch"}
     finally:
         running.stop()
+
+
+def test_records_in_error_objects_are_shown_and_put_again(lake):
+    lake.table("mended")
+    function = create(lake.dynaberg.client("lambda"), BROKEN_HANDLER)
+    arn = lake.dynaberg.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+    parameters = {"LambdaArn": arn, "BufferIntervalInSeconds": "0", "NumberOfRetries": "0"}
+    with_function = processing(("Lambda", parameters))
+    lake.stream("mended", ("mended", {}), ProcessingConfiguration=with_function)
+    put(lake.client, "mended", [{"id": f"{number}", "n": number} for number in range(10)])
+    put(lake.client, "mended", [b"never json"])
+    settled(lake.dynaberg, "mended", 11)
+
+    def shown(*arguments):
+        return json.loads(lake.dynaberg.run("dlq", "firehose", "mended", *arguments, "--output", "json").stdout)
+
+    code = "Lambda.FunctionError"
+    await_that(lambda: shown().get(code, {}).get("records") == 11)
+    refused = lake.dynaberg.run("dlq", "firehose", "mended", "--redrive", check=False)
+    assert refused.returncode == 252 and "--code" in refused.stderr
+
+    lake.client.update_destination(
+        DeliveryStreamName="mended",
+        CurrentDeliveryStreamVersionId="1",
+        DestinationId="destinationId-000000000001",
+        IcebergDestinationUpdate={"ProcessingConfiguration": {"Enabled": False}},
+    )
+    first = shown("--redrive", "--code", code, "--limit", "4")
+    assert first == {"redriven": 4, "remaining": 7, "unreadable": 0}
+    settled(lake.dynaberg, "mended", 15)
+    assert shown()[code]["records"] == 7
+    rest = shown("--redrive", "--code", code)
+    assert rest == {"redriven": 7, "remaining": 0, "unreadable": 0}
+    settled(lake.dynaberg, "mended", 22)
+    assert sorted(row["n"] for row in lake.rows("mended")) == list(range(10))
+    left = await_that(lambda: (found := shown()) and found)
+    assert {name: found["records"] for name, found in left.items()} == {"Iceberg.InvalidRecordFormat": 1}
+
+
+BROKEN_HANDLER = """
+    def handler(event, context):
+        raise ValueError("not today")
+"""

@@ -36,6 +36,6 @@ pub use evolve::{
 pub use properties::set_properties;
 pub use row_edits::{Edited, RowEdits};
 pub use scan::{LakeTable, OpenStore, ScanCache, arrow_schema};
-pub use storage::{OpenBucket, StorageConfig};
+pub use storage::{OpenBucket, StorageConfig, open_store};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
 pub use turns::Turns;

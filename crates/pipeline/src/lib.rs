@@ -14,6 +14,7 @@ mod dead_letter;
 mod decode;
 mod discover;
 mod error;
+mod error_objects;
 mod infer;
 mod intake;
 mod item_key;
@@ -45,6 +46,7 @@ pub use dead_letter::{
 pub use decode::{Changes, Decoded, Decoder};
 pub use discover::{SourceTable, find_keys, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
+pub use error_objects::{DeliveryStream, ErrorObjects, FailedOfCode, FirehoseClient, RedriveCounts};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use intake::Intake;
 pub use lambda::{Function, FunctionName, Handed, Invoked, LambdaClient, LambdaTransform};
