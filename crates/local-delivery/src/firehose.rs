@@ -49,8 +49,8 @@ pub use account::FirehoseAccount;
 pub use buffer::{Buffered, Operation};
 pub use error::Error as FirehoseFailure;
 pub use kinesis_feed::KinesisFeed;
-pub use neighbours::{FirehoseNeighbours, Functions, Invocation};
-pub use settings::CatalogArn;
+pub use neighbours::{Converted, FirehoseNeighbours, Formats, Functions, Invocation};
+pub use settings::{CatalogArn, GlueTable, ParquetCompression};
 pub use table_delivery::{Rejected, TableDelivery, TableSettings};
 
 /// Why the delivery streams cannot be opened.

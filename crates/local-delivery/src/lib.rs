@@ -7,8 +7,9 @@ mod sqs;
 mod store;
 
 pub use firehose::{
-    Buffered, CatalogArn, Firehose, FirehoseAccount, FirehoseError, FirehoseFailure, FirehoseNeighbours, Functions,
-    Invocation, KinesisFeed, Operation, Rejected, TableDelivery, TableSettings,
+    Buffered, CatalogArn, Converted, Firehose, FirehoseAccount, FirehoseError, FirehoseFailure, FirehoseNeighbours,
+    Formats, Functions, GlueTable, Invocation, KinesisFeed, Operation, ParquetCompression, Rejected, TableDelivery,
+    TableSettings,
 };
 pub use lambda::{
     CredentialsOf, FunctionCredentials, Lambda, LambdaError, LambdaOptions, Neighbours, ObjectError, Objects,

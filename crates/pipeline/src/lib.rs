@@ -52,7 +52,7 @@ pub use intake::Intake;
 pub use lambda::{Function, FunctionName, Handed, Invoked, LambdaClient, LambdaTransform};
 pub use order::{FindStream, Order, OrderOptions, StreamAt};
 pub use pipeline::Pipeline;
-pub use plain::change_of;
+pub use plain::{ParquetRows, change_of, to_parquet};
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::{Commit, PartitionField, Sink, TableOptions, TableSink, Target};

@@ -1,9 +1,13 @@
 //! Records of plain JSON, such as producers send to Data Firehose, written as the changes that the decoder reads.
 
+mod parquet_file;
+
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use crate::change::Operation;
+
+pub use parquet_file::{ParquetRows, to_parquet};
 
 /// Writes a JSON object as a change with DynamoDB's types, whose attributes are its first-level members: numbers keep all
 /// their digits. `keys` are the names of those members that tell the row; an INSERT needs none. Fails with the reason

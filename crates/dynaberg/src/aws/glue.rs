@@ -1,4 +1,4 @@
-//! One call of Glue: which catalog a database of the account's own leads to.
+//! The calls of Glue that deliveries make: which catalog a database leads to, and the columns of a table.
 
 use bytes::Bytes;
 use lake::{HttpTransport, Signing, Transport as _};
@@ -26,6 +26,14 @@ impl Aws {
         let region = target["Region"].as_str().map_or_else(|| self.region(), str::to_owned);
         let arn = format!("arn:aws:s3tables:{region}:{account}:bucket/{bucket}");
         Ok((Catalog::TableBucket { arn, region }, namespace.to_owned()))
+    }
+
+    /// The columns of a table of the account's Glue catalog, by name and type as Hive spells it.
+    pub async fn glue_columns(&self, database: &str, table: &str) -> Outcome<Vec<(String, String)>> {
+        let answer = self.glue("GetTable", json!({ "DatabaseName": database, "Name": table })).await?;
+        let columns = answer["Table"]["StorageDescriptor"]["Columns"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(columns.iter().map(|column| (text(&column["Name"]), text(&column["Type"]))).collect())
     }
 
     async fn glue(&self, operation: &str, body: Value) -> Outcome<Value> {

@@ -6,6 +6,7 @@
 
 mod deliveries;
 mod feeds;
+mod formats;
 mod functions;
 mod metrics;
 mod refusals;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 
+pub use formats::GlueFormats;
 pub use functions::LambdaFunctions;
 
 /// Delivers until `shutdown`, and lets go of what is not committed by then: the buffers have it.

@@ -22,7 +22,7 @@ use crate::aws::{Aws, open_buckets};
 use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
 
-use super::firehose::LambdaFunctions;
+use super::firehose::{GlueFormats, LambdaFunctions};
 use keys::{Keys, keys};
 
 pub struct StackOptions {
@@ -87,7 +87,7 @@ impl Stack {
         let local = warehouse.clone();
         let local = open_buckets(move |bucket| local.object_store(bucket));
         let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
-        let functions_of_firehose = LambdaFunctions(own.clone());
+        let client_of_firehose = own.clone();
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
         let memory = query_memory(&options)?;
         let folder = options.data_dir.join("analytics");
@@ -97,7 +97,11 @@ impl Stack {
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
         let objects = Arc::new(objects::WarehouseObjects(warehouse.clone()));
-        let of_firehose = FirehoseNeighbours { objects: objects.clone(), functions: Arc::new(functions_of_firehose) };
+        let of_firehose = FirehoseNeighbours {
+            formats: Arc::new(GlueFormats(client_of_firehose.clone())),
+            objects: objects.clone(),
+            functions: Arc::new(LambdaFunctions(client_of_firehose)),
+        };
         let firehose = Firehose::open(&options.data_dir.join("firehose"), of_firehose, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let neighbours =

@@ -16,7 +16,9 @@ pub enum Error {
     Document(#[from] serde_json::Error),
     #[error("the store of delivery streams")]
     Failed(StoreFailure),
-    #[error("write an object of bucket {bucket}")]
+    #[error("convert records to the columns of table {table}: {source}")]
+    Conversion { table: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("write an object of bucket {bucket}: {source}")]
     Object { bucket: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
 

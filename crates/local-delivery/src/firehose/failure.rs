@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     Processing,
     MetadataExtraction,
     Iceberg,
+    FormatConversion,
 }
 
 impl Kind {
@@ -38,6 +39,7 @@ impl Kind {
             Self::Processing => "processing-failed",
             Self::MetadataExtraction => "metadata-extraction-failed",
             Self::Iceberg => "iceberg-failed",
+            Self::FormatConversion => "format-conversion-failed",
         }
     }
 }

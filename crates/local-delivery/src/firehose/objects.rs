@@ -1,4 +1,4 @@
-//! Writes records to objects of S3, as they are, one behind the other.
+//! Writes records to objects of S3: as they are, one behind the other, or as rows of Parquet.
 //!
 //! The name of an object and its records are durable before the object is written, and the records go after it: a kill in
 //! between writes the same object again.
@@ -14,8 +14,9 @@ use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::firehose::buffer::{self, OBJECTS};
+use crate::firehose::buffer::{self, Buffered, OBJECTS};
 use crate::firehose::error::{Error, Result};
+use crate::firehose::failure::{Failure, Kind};
 use crate::firehose::object_name::{Content, object_name};
 use crate::firehose::settings::S3Destination;
 use crate::firehose::stream::{DeliveryStream, Destination};
@@ -96,6 +97,7 @@ async fn write(firehose: &Firehose, stream: &DeliveryStream, settings: &S3Destin
             let extension = match (&settings.file_extension, settings.compression_format.as_str()) {
                 (Some(extension), _) => extension,
                 (None, "GZIP") => ".gz",
+                (None, _) if settings.conversion()?.is_some() => ".parquet",
                 (None, _) => "",
             };
             let content = Content {
@@ -117,21 +119,50 @@ async fn write(firehose: &Firehose, stream: &DeliveryStream, settings: &S3Destin
         let last = before.or_else(|| records.last().map(|record| record.number)).unwrap_or(lane.last);
         let sql = "UPDATE routed SET object = ? WHERE lane = ? AND record <= ?";
         connection.execute(sql, params![name, number, last])?;
-        let records: Vec<Bytes> =
-            records.into_iter().filter(|record| record.number <= last).map(|record| record.data).collect();
+        let records: Vec<Buffered> = records.into_iter().filter(|record| record.number <= last).collect();
         Ok::<_, Error>((records, last))
     });
     let (records, last) = named.await?;
-    let content = encode(&records, &settings.compression_format);
-    let written = firehose.neighbours.objects.write(bucket, &object, content).await;
-    written.map_err(|source| Error::Object { bucket: bucket.to_owned(), source })?;
-    info!(bucket, object, records = records.len(), "wrote records");
+    let count = records.len();
+    if let Some(content) = content(firehose, stream, settings, records).await? {
+        let written = firehose.neighbours.objects.write(bucket, &object, content).await;
+        written.map_err(|source| Error::Object { bucket: bucket.to_owned(), source })?;
+        info!(bucket, object, records = count, "wrote records");
+    }
     let stream = stream.number;
     firehose.store.run(move |connection| buffer::delivered(connection, stream, number, last)).await
 }
 
-fn encode(records: &[Bytes], compression: &str) -> Bytes {
-    let joined = records.concat();
+/// The bytes of an object; `None` where none of the records can be in one. Those that cannot are kept for an error object.
+async fn content(
+    firehose: &Firehose,
+    stream: &DeliveryStream,
+    settings: &S3Destination,
+    records: Vec<Buffered>,
+) -> Result<Option<Bytes>> {
+    let Some((table, compression)) = settings.conversion()? else {
+        return Ok(Some(encode(&records, &settings.compression_format)));
+    };
+    let data = records.iter().map(|record| record.data.clone()).collect();
+    let converted = firehose.neighbours.formats.to_parquet(&table, compression, data).await;
+    let converted = converted.map_err(|source| Error::Conversion { table: table.table, source })?;
+    let (number, now_ms) = (stream.number, firehose.ambient.now_ms());
+    let prefix = settings.error_output_prefix.clone().unwrap_or_default();
+    let rejected = converted.rejected;
+    let refused = firehose.store.run(move |connection| {
+        for (place, reason) in rejected {
+            let failure = Failure::new(Kind::FormatConversion, "DataFormatConversion.ParseError", reason, &prefix);
+            buffer::refuse(connection, number, records[place].number, &failure, now_ms)?;
+        }
+        Ok(())
+    });
+    refused.await?;
+    firehose.bells.ring(number);
+    Ok(converted.content)
+}
+
+fn encode(records: &[Buffered], compression: &str) -> Bytes {
+    let joined = records.iter().map(|record| record.data.as_ref()).collect::<Vec<_>>().concat();
     if compression != "GZIP" {
         return joined.into();
     }

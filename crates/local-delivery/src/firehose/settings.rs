@@ -3,6 +3,7 @@
 //! Each is kept as it was asked for and described as it is kept. Limits are those of the service's model and of
 //! <https://docs.aws.amazon.com/firehose/latest/APIReference/Welcome.html>.
 
+mod format;
 mod iceberg;
 mod processing;
 mod s3;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::firehose::error::{self, Result};
 
+pub(crate) use format::FormatConversion;
+pub use format::{GlueTable, ParquetCompression};
 pub use iceberg::CatalogArn;
 pub(crate) use iceberg::IcebergDestination;
 pub(crate) use processing::{LambdaProcessor, Processing, ProcessingConfiguration};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BufferingHints, CloudWatchLoggingOptions, ProcessingConfiguration, RetryOptions, check_role};
+use super::{
+    BufferingHints, CloudWatchLoggingOptions, FormatConversion, GlueTable, ParquetCompression, ProcessingConfiguration,
+    RetryOptions, check_role,
+};
 use crate::firehose::error::{self, Result};
 use crate::firehose::prefix;
 
@@ -32,7 +35,7 @@ pub(crate) struct S3Destination {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_backup_configuration: Option<Box<S3Destination>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_format_conversion_configuration: Option<serde_json::Value>,
+    pub data_format_conversion_configuration: Option<FormatConversion>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic_partitioning_configuration: Option<DynamicPartitioning>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,13 +83,7 @@ impl S3Destination {
     pub fn check_extended(&self, member: &str) -> Result<()> {
         self.check_common(member)?;
         self.processing()?;
-        let is_converted = |configuration: &serde_json::Value| configuration["Enabled"] != false;
-        if self.data_format_conversion_configuration.as_ref().is_some_and(is_converted) {
-            return Err(error::not_served(
-                "DataFormatConversionConfiguration",
-                "Enabled=false, which keeps JSON lines",
-            ));
-        }
+        self.check_conversion()?;
         match self.s3_backup_mode.as_deref() {
             None | Some("Disabled") => {}
             Some("Enabled") => return Err(error::not_served("S3BackupMode Enabled", "a second delivery stream")),
@@ -109,6 +106,32 @@ impl S3Destination {
             }
         }
         self.check_partitioning()
+    }
+
+    fn check_conversion(&self) -> Result<()> {
+        if self.conversion()?.is_none() {
+            return Ok(());
+        }
+        if self.compression_format != "UNCOMPRESSED" {
+            return Err(error::invalid(
+                "CompressionFormat must be UNCOMPRESSED where DataFormatConversionConfiguration is enabled: the files \
+                 have a compression of their own",
+            ));
+        }
+        if self.buffering_hints.size_in_mbs < 64 {
+            return Err(error::invalid(
+                "BufferingHints.SizeInMBs must be at least 64 where DataFormatConversionConfiguration is enabled",
+            ));
+        }
+        if self.processing()?.delimiter.is_some() {
+            return Err(error::invalid("AppendDelimiterToRecord is for lines: rows of Parquet have no delimiter"));
+        }
+        Ok(())
+    }
+
+    /// What records are written as, where not as they are.
+    pub fn conversion(&self) -> Result<Option<(GlueTable, ParquetCompression)>> {
+        self.data_format_conversion_configuration.as_ref().map_or(Ok(None), FormatConversion::checked)
     }
 
     /// <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html>
