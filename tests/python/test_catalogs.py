@@ -78,14 +78,17 @@ def test_a_query_that_reads_too_much_ends_and_leaves_no_result(athena, dynaberg)
     athena.create_work_group(Name="narrow", Configuration=configuration)
     options = {"ResultConfiguration": OUTPUT, "QueryExecutionContext": {}, "WorkGroup": "narrow"}
     assert rows(athena, "SELECT count(*) FROM linked.transactions", **options)[1:] == [["60"]]
-    for query in ("SELECT count(DISTINCT text) FROM linked.wide", "SELECT * FROM linked.wide"):
+    copies = "INSERT INTO linked.wide_again SELECT text FROM linked.wide"
+    catalog.create_table("analytics.wide_again", schema)
+    for query in ("SELECT count(DISTINCT text) FROM linked.wide", "SELECT * FROM linked.wide", copies):
         id = start(athena, query, **options)
         execution = ended(athena, id)
         assert execution["Status"]["State"] == "FAILED"
         reason = execution["Status"]["StateChangeReason"]
         assert reason.startswith("Bytes scanned limit was exceeded") and "10000000" in reason
         keys = dynaberg.client("s3").list_objects_v2(Bucket="catalog-results", Prefix=f"{id}.csv").get("Contents", [])
-        assert [key["Key"] for key in keys] == [f"{id}.csv.metadata"]
+        assert [key["Key"] for key in keys] == ([] if query == copies else [f"{id}.csv.metadata"])
+    assert rows(athena, "SELECT count(*) FROM linked.wide_again", **options)[1:] == [["0"]]
     athena.delete_work_group(WorkGroup="narrow", RecursiveDeleteOption=True)
 
 

@@ -181,6 +181,17 @@ def test_what_cannot_be_done_says_why(athena, statement, words):
     assert words in athena.reason(statement)
 
 
+def test_a_table_of_another_format_is_the_users_to_change(dynaberg, athena):
+    storage = {
+        "Columns": [{"Name": "a", "Type": "int"}],
+        "Location": "s3://outside-files/orc/",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.orc.OrcSerde"},
+    }
+    table = {"Name": "in_orc", "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
+    dynaberg.client("glue").create_table(DatabaseName="outside", TableInput=table)
+    assert athena.reason("SELECT * FROM in_orc").startswith("NOT_SUPPORTED: read table")
+
+
 def test_the_files_of_the_lake_are_no_external_table(dynaberg, athena):
     (bucket,) = {
         table["StorageDescriptor"]["Location"].removeprefix("s3://")

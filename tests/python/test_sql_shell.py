@@ -111,3 +111,13 @@ def test_a_query_beyond_its_memory_names_the_limit_and_the_option(lake):
     assert "DYN208" in failed.stderr and "10.0 MB" in failed.stderr and "--memory" in failed.stderr
     sorts = "SELECT count(*) AS n FROM (SELECT x, row_number() OVER (ORDER BY x DESC) AS r FROM generate_series(1, 3000000) t(x)) WHERE r > 0"
     assert json.loads(lake.run("sql", sorts, "--memory", "60MB").stdout) == [{"n": 3000000}]
+
+
+def test_grouping_by_more_texts_than_memory_holds_spills(lake):
+    # 300,000 groups with 30 MB of text; each is there once, whatever part of it was written to disk.
+    texts = "SELECT concat(lpad('', 80, 'x'), CAST(x AS varchar)) AS a, concat('b', CAST(x % 1000 AS varchar)) AS b FROM generate_series(1, 300000) t(x)"
+    grouped = f"SELECT a, b, count(*) AS n FROM ({texts}) AS made GROUP BY a, b"
+    first = json.loads(lake.run("sql", f"{grouped} ORDER BY a DESC, b LIMIT 2", "--memory", "16MB").stdout)
+    assert [(row["a"][-5:], row["b"], row["n"]) for row in first] == [("99999", "b999", 1), ("99998", "b998", 1)]
+    whole = f"SELECT count(*) AS groups, sum(n) AS n, count(DISTINCT b) AS bs FROM ({grouped}) AS g"
+    assert json.loads(lake.run("sql", whole, "--memory", "16MB").stdout) == [{"groups": 300_000, "n": 300_000, "bs": 1000}]

@@ -19,9 +19,11 @@ cargo xtask COMMAND
   walls                    The arrows between crates, and one copy of what must be one.
   bench ingest             CPU, memory and size of `replay` on datasets A and B.
   bench freshness          Write to visible, at 500 items a second with commits every second.
+  bench kinesis            Records into a stream, out of it, onto the disk, and a pipeline that is far behind.
   bench maintain           A table after 1,000 commits: read as it is, maintained, and beside a fresh one.
   bench processing [PART]  A transform, a function, a queue, held letters: what each of them costs.
-  bench query              The two analytics queries on 1 M rows, beside DuckDB on the same files.
+  bench query              The two analytics queries on 1 M and 10 M rows, beside DuckDB on the same files.
+  bench analysts           From a query to its rows through Athena's API and psql's, and 16 heavy queries at once.
   dataset A|B EVENTS FILE  Writes a benchmark dataset.
 ";
 
@@ -35,11 +37,13 @@ fn main() -> Result<()> {
         ["walls"] => check::walls(),
         ["bench", "ingest"] => bench::ingest::run(),
         ["bench", "freshness"] => bench::freshness::run_bench(),
+        ["bench", "kinesis"] => bench::kinesis::run_bench(),
         ["bench", "maintain"] => bench::maintain::run_bench(),
         ["bench", "processing"] => bench::processing::run(None),
         ["bench", "processing", part @ ("transform" | "function" | "queue" | "letters")] => {
             bench::processing::run(Some(part))
         }
+        ["bench", "analysts"] => bench::analysts::run_bench(),
         ["bench", "query"] => bench::query::run_bench(),
         ["dataset", kind @ ("A" | "B"), events, file] => {
             let kind = if *kind == "A" { dataset::Dataset::A } else { dataset::Dataset::B };

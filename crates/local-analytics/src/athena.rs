@@ -83,10 +83,10 @@ impl Athena {
         memory: Memory,
         ambient: Ambient,
     ) -> query::Result<Self> {
+        let places = Arc::new(Semaphore::new(memory.queries_at_once().min(RUNNING_MAX)));
         let options = EngineOptions { memory: Some(memory), ..EngineOptions::default() };
         let engine = Engine::over(NoCatalogs, ambient.clone(), options)?;
-        let (running, places) = (Arc::default(), Arc::new(Semaphore::new(RUNNING_MAX)));
-        Ok(Self { store, lakehouse, grants, ambient, engine, running, places })
+        Ok(Self { store, lakehouse, grants, ambient, engine, running: Arc::default(), places })
     }
 
     /// What it knows of the lake by.

@@ -24,6 +24,8 @@ pub struct Context {
     pub catalog: Option<String>,
     /// The engine's default if `None`.
     pub database: Option<String>,
+    /// Bytes of data files that the statement may read before it fails; as many as it likes if `None`.
+    pub bytes_read_max: Option<u64>,
 }
 
 /// One catalog, under any of its names.

@@ -14,6 +14,7 @@ use crate::diagnosis::{self, Known};
 use crate::error::Result;
 use crate::memory::Memory;
 use crate::named::{Edited, Named, agree_on_snapshots};
+use crate::read_limit::ReadLimit;
 use crate::rows::Rows;
 use crate::statement::{self, Parsed, Query};
 use crate::tables::{self, Found, Tables};
@@ -128,7 +129,7 @@ impl Engine {
         let mut tables: Vec<TableRead> = named.iter().flat_map(Named::reads).collect();
         tables.sort_by(|one, other| one.name.cmp(&other.name));
         tables.dedup();
-        Ok(rows.of(tables, known, &self.memory))
+        Ok(rows.of(tables, known, &self.memory).within(ReadLimit(context.bytes_read_max)))
     }
 
     /// What metadata alone answers.

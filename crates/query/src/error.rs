@@ -63,6 +63,10 @@ pub(crate) const DENIED: &str = "DYN213";
 pub(crate) const MULTIPLE_MATCHES: &str = "DYN214";
 /// Others keep changing the table.
 pub(crate) const OVERTAKEN: &str = "DYN215";
+/// The table is of a format, or has a definition, that is not read here.
+pub(crate) const NOT_SERVED: &str = "DYN217";
+/// The query would read more bytes than it may.
+pub(crate) const READ_LIMIT: &str = "DYN216";
 
 impl Error {
     /// `message` says what is wrong: lower case, no full stop.

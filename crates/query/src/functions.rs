@@ -3,9 +3,10 @@
 //! `templates` spells calls of theirs in DataFusion's functions before planning, `calls` finds them in the statement, with
 //! `casts` and `lambda_calls`.
 //! What has no counterpart is a [`Scalar`] function of ours: `arrays`, `dates`, `json`, `numbers`, `regexp`, `type_of`,
-//! and in `lambdas` those that take a lambda.
+//! and in `lambdas` those that take a lambda. `bounded` keeps theirs from making arrays without end.
 
 mod arrays;
+mod bounded;
 mod calls;
 mod casts;
 mod dates;
@@ -41,8 +42,9 @@ const LAMBDA_DEPTH_MAX: usize = 3;
 
 /// Adds our functions to `state`.
 pub(crate) fn register(state: &mut SessionState) -> datafusion::error::Result<()> {
+    let bounded = bounded::bounded(state)?;
     let groups = [arrays::all(), dates::all(), json::all(), numbers::all(), regexp::all(), type_of::all()];
-    for function in groups.into_iter().flatten().map(ScalarUDF::from) {
+    for function in groups.into_iter().flatten().map(ScalarUDF::from).chain(bounded) {
         // DataFusion's own of that name, or with that alias, would come back when the session is built anew.
         while let Some(theirs) = state.deregister_udf(function.name())? {
             state.deregister_udf(theirs.name())?;

@@ -1,16 +1,22 @@
 //! What queries may hold in memory.
 
+mod shares;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
 use crate::diagnosis;
 use crate::error::Result;
+use crate::memory::shares::Shares;
 
 /// How many of the hungriest operators an out-of-memory error names.
 const CONSUMERS_NAMED: usize = 3;
+
+/// What a query of two analytics sorts and groups in, on two cores, without many small files.
+const BYTES_PER_QUERY: usize = 64 << 20;
 
 /// What queries hold for sorting, grouping and joining. Engines that are given clones of one stay within its limit
 /// together: beyond it a query spills to disk, then fails.
@@ -25,10 +31,15 @@ impl Memory {
     /// `spill_folder` takes what does not fit; it is made where there is none.
     pub fn limited(bytes_max: usize, spill_folder: impl Into<PathBuf>) -> Result<Self> {
         let named = CONSUMERS_NAMED.try_into().expect("it is not zero");
-        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes_max), named);
+        let pool = TrackConsumersPool::new(Shares::new(bytes_max), named);
         let builder = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_temp_file_path(spill_folder);
         let runtime = builder.build_arc().map_err(|error| diagnosis::of(error, &[]))?;
         Ok(Self { runtime, bytes_max: Some(bytes_max) })
+    }
+
+    /// How many queries should run at once, so that each gets somewhere.
+    pub fn queries_at_once(&self) -> usize {
+        self.bytes_max.map_or(usize::MAX, |bytes_max| (bytes_max / BYTES_PER_QUERY).max(1))
     }
 
     /// For one query at a time that may take what the machine has.

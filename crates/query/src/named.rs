@@ -258,7 +258,8 @@ impl Engine {
                     return Err(Error::new(MEANING, message).with_help("a view that does not name itself"));
                 }
                 let mut statement = statement::query_of(&view.sql)?;
-                let context = Context { catalog: view.in_catalog.clone(), database: view.in_database.clone() };
+                let (catalog, database) = (view.in_catalog.clone(), view.in_database.clone());
+                let context = Context { catalog, database, ..Context::default() };
                 let named = self.name_all(&context, sight, &mut statement, depth + 1).await?;
                 let columns = view.columns.iter().filter_map(|(name, of)| hive_column(name, of, None));
                 let schema: SchemaRef = Arc::new(Schema::new(columns.collect::<Vec<_>>()));

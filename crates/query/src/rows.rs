@@ -17,6 +17,7 @@ use crate::answer::{Answer, TableRead, Wrote};
 use crate::diagnosis::{self, Known};
 use crate::error::Result;
 use crate::memory::Memory;
+use crate::read_limit::ReadLimit;
 use crate::{column_names, letter_case, visible};
 
 /// How many names of a query may be written in another case than their column's; each costs a round of planning.
@@ -32,6 +33,7 @@ pub struct Rows {
     wrote: Option<Wrote>,
     /// The limit that it shares with others.
     memory_bytes_max: Option<usize>,
+    read_limit: ReadLimit,
 }
 
 /// What a query has read so far.
@@ -74,6 +76,10 @@ impl Rows {
         Self { tables, known, memory_bytes_max: memory.bytes_max, ..self }
     }
 
+    pub(crate) fn within(self, read_limit: ReadLimit) -> Self {
+        Self { read_limit, ..self }
+    }
+
     /// No rows, with columns of text.
     pub(crate) fn none(columns: Vec<String>) -> Self {
         let fields = columns.into_iter().map(|name| Field::new(name, DataType::Utf8, true));
@@ -82,7 +88,8 @@ impl Rows {
 
     fn of_schema(schema: SchemaRef) -> Self {
         let source = Source::Ready(Vec::new().into_iter(), 0);
-        Self { schema, source, tables: Vec::new(), known: Vec::new(), wrote: None, memory_bytes_max: None }
+        let (tables, known) = (Vec::new(), Vec::new());
+        Self { schema, source, tables, known, wrote: None, memory_bytes_max: None, read_limit: ReadLimit::default() }
     }
 
     /// Each table the query named, in the order of their names.
@@ -101,9 +108,19 @@ impl Rows {
 
     /// The next rows; `None` behind the last. Cancel-safe.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        let (limit, meter) = (self.read_limit, self.meter());
         match &mut self.source {
             Source::Running { stream, .. } => {
-                let batch = stream.next().await?;
+                let batch = tokio::select! {
+                    biased;
+                    batch = stream.next() => batch,
+                    error = limit.exceeded(&meter) => return Some(Err(error)),
+                };
+                // A short query ends before anybody looks.
+                if let Err(error) = limit.check(&meter) {
+                    return Some(Err(error));
+                }
+                let batch = batch?;
                 let failed = |error| diagnosis::within(diagnosis::of(error, &self.known), self.memory_bytes_max);
                 Some(batch.map_err(failed))
             }

@@ -13,16 +13,21 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 
 use crate::arithmetic::{AsAthena, Operators};
+use crate::compact::CompactBeforeTopK;
 use crate::functions;
 use crate::memory::Memory;
 use crate::named::Named;
 use crate::portions::InPortions;
+use crate::text_keys::TextKeys;
 use crate::type_planner::AthenaTypes;
 use crate::unnest::Unnesting;
 
 /// What DataFusion calls the place where a name without a catalog or namespace is looked up.
 const CATALOG: &str = "lake";
 const SCHEMA: &str = "default";
+
+/// Of how many sorts at once, each on one thread, the limit should be enough for the merges.
+const SORTS_AT_ONCE: usize = 64;
 
 /// What all queries of an engine have in common.
 pub(crate) fn base(target_partitions: Option<usize>, memory: &Memory) -> Result<SessionState> {
@@ -38,13 +43,19 @@ pub(crate) fn base(target_partitions: Option<usize>, memory: &Memory) -> Result<
     // As Athena has them: `1.5` is exact, and NULL comes last in either direction.
     settings.sql_parser.parse_float_as_decimal = true;
     settings.sql_parser.default_null_ordering = "nulls_last".to_owned();
+    // The logical plan knows that `CASE WHEN x > 3 THEN x ELSE 2 END` is never NULL, the physical one does not.
+    settings.execution.skip_physical_aggregate_schema_check = true;
+    // What each sort keeps back for its merge is a small part of what all may hold.
+    let back = &mut settings.execution.sort_spill_reservation_bytes;
+    *back = memory.bytes_max.map_or(*back, |bytes_max| (bytes_max / SORTS_AT_ONCE).min(*back));
     let builder = SessionStateBuilder::new_with_default_features().with_config(config);
     let builder = builder
         .with_runtime_env(memory.runtime.clone())
         .with_type_planner(Arc::new(AthenaTypes))
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rule(Arc::new(InPortions));
+        .with_physical_optimizer_rule(Arc::new(InPortions))
+        .with_physical_optimizer_rule(Arc::new(CompactBeforeTopK));
     let mut state = builder.build();
     functions::register(&mut state)?;
     state.register_relation_planner(Arc::new(Unnesting))?;
@@ -85,8 +96,10 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules
 }
 
-/// Without the two that move struct fields below an UNNEST, where the struct is still a list.
+/// Without the two that move struct fields below an UNNEST, where the struct is still a list. Ours comes last: by then
+/// every DISTINCT is a GROUP BY.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let moves_fields = |name: &str| ["extract_leaf_expressions", "push_down_leaf_projections"].contains(&name);
-    Optimizer::new().rules.into_iter().filter(|rule| !moves_fields(rule.name())).collect()
+    let theirs = Optimizer::new().rules.into_iter().filter(|rule| !moves_fields(rule.name()));
+    theirs.chain([Arc::new(TextKeys) as Arc<dyn OptimizerRule + Send + Sync>]).collect()
 }

@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
-use crate::error::{AMBIGUOUS, Error, NO_SUCH_CATALOG, NO_SUCH_TABLE, Result, UNREADABLE};
+use crate::error::{AMBIGUOUS, Error, NO_SUCH_CATALOG, NO_SUCH_TABLE, NOT_SERVED, Result, UNREADABLE};
 use crate::own_tables::{Other, OwnTables};
 use crate::visible::{SeenCatalogs, SeenTables};
 
@@ -73,11 +73,11 @@ pub(crate) async fn load(
         let ident = TableIdent::new(NamespaceIdent::new(namespace.to_owned()), reference.table().to_owned());
         match load_exactly(tables, cache, &ident).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            loaded => return loaded.map_err(unreadable),
+            loaded => return loaded.map_err(not_loaded),
         }
     }
     let ident = find(list_all(tables).await?, default_namespace, reference)?;
-    load_exactly(tables, cache, &ident).await.map_err(unreadable)
+    load_exactly(tables, cache, &ident).await.map_err(not_loaded)
 }
 
 /// What goes by this very name. `NotFound` where that is nothing.
@@ -172,6 +172,14 @@ fn namespace_and_name(reference: &TableReference) -> String {
     match reference.schema() {
         Some(namespace) => format!("{namespace}.{}", reference.table()),
         None => reference.table().to_owned(),
+    }
+}
+
+/// A table that is there, and of a kind that we do not read, is no failure of ours.
+fn not_loaded(error: lake::Error) -> Error {
+    match error.kind() {
+        ErrorKind::Refused => Error::new(NOT_SERVED, error.to_string()),
+        _ => unreadable(error),
     }
 }
 

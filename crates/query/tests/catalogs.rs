@@ -39,7 +39,7 @@ async fn ask(engine: &Engine, context: &Context, sight: &Sight, sql: &str) -> Ve
 }
 
 fn within(catalog: &str, database: Option<&str>) -> Context {
-    Context { catalog: Some(catalog.to_owned()), database: database.map(str::to_owned) }
+    Context { catalog: Some(catalog.to_owned()), database: database.map(str::to_owned), ..Context::default() }
 }
 
 #[tokio::test]

@@ -96,8 +96,30 @@ async fn arrays_unnested_over_one_another_are_never_there_at_once() {
     let sql =
         "SELECT count(*), sum(y) FROM UNNEST(sequence(1, 10000)) a(x), UNNEST(sequence(1, 1000)) b(y) WHERE x % 10 = 0";
     assert_eq!(lake.lines(sql).await, ["1000000|500500000"]);
-    let sql = "SELECT x FROM UNNEST(sequence(1, 20000)) a(x), UNNEST(sequence(1, 1000000)) b(y) LIMIT 1";
+    let sql = "SELECT x FROM UNNEST(sequence(1, 9999)) a(x), UNNEST(sequence(1, 10000)) b(y), UNNEST(sequence(1, 10000)) c(z) LIMIT 1";
     assert_eq!(lake.lines(sql).await, ["1"]);
+}
+
+#[tokio::test]
+async fn an_array_made_of_nothing_has_at_most_ten_thousand_entries() {
+    let lake = transactions().await;
+    assert_eq!(
+        lake.lines("SELECT cardinality(sequence(10000, 1, -1)), cardinality(repeat('x', 10000))").await,
+        ["10000|10000"]
+    );
+    for far in [
+        "sequence(1, 1000000000000)",
+        "sequence(-5, 9223372036854775807)",
+        "range(0, 20002, 2)",
+        "repeat('x', 1000000000000)",
+        "sequence(DATE '1990-01-01', DATE '2026-01-01', INTERVAL '1' DAY)",
+        "sequence(TIMESTAMP '2026-01-01 00:00:00', TIMESTAMP '2026-01-02 00:00:00', INTERVAL '1' SECOND)",
+    ] {
+        let error = lake.engine().query(&format!("SELECT {far}")).await.map(drop).unwrap_err().to_string();
+        assert!(error.contains("more than 10000 entries"), "{far}: {error}");
+    }
+    let days = "SELECT cardinality(sequence(DATE '2000-01-01', DATE '2026-01-01', INTERVAL '1' DAY))";
+    assert_eq!(lake.lines(days).await, ["9498"]);
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ async fn a_table_is_named_by_catalog_database_and_table() {
     let context = query::Context {
         catalog: Some("s3tablescatalog/streamtablebucket".to_owned()),
         database: Some("analytics".to_owned()),
+        ..query::Context::default()
     };
     let check = async |context: &query::Context, sql: &str, expected: &str| {
         let query = query::parse(sql).unwrap().remove(0);

@@ -263,7 +263,7 @@ async fn a_sight_is_asked_about_the_catalog_that_is_named() {
         Some(_) => None,
     });
     let ask = async |engine: &Engine, context: Option<&str>, sql: &str| {
-        let context = Context { catalog: context.map(str::to_owned), database: None };
+        let context = Context { catalog: context.map(str::to_owned), ..Context::default() };
         match engine.answer_in_within(&context, parse_one(sql).unwrap(), &sight).await {
             Ok(answer) => lines(&answer).join(","),
             Err(error) => format!("{error}; {}", error.help().unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! `cargo xtask bench query`: the two analytics queries on 1 M rows, beside DuckDB on the same files.
+//! `cargo xtask bench query`: the two analytics queries on 1 M and 10 M rows, beside DuckDB on the same files.
 
 use std::process::{Command, Stdio};
 
@@ -29,29 +29,37 @@ pub fn run_bench() -> Result<()> {
         let mut replay = stack.verb(&["replay"]);
         replay.arg(pipeline).arg(&file).args(["--commit-every", "100000", "--data-dir"]);
         run(replay.arg(stack.data_dir.join("replay")).stdout(Stdio::null()))?;
-        let start = cpu_seconds(&stack, "SELECT 1 AS one")?;
-        for name in ["hourly", "risk"] {
-            let sql = sql(name)?;
-            let once = cpu_seconds(&stack, &sql)?;
-            let further = (cpu_seconds(&stack, &[sql.as_str(); RUNS].join(";"))? - once) / (RUNS - 1) as f64;
-            let theirs = duckdb(&stack, &sql)?;
-            println!(
-                "| {kind:?} | {name} | {:.3} | {further:.3} | {theirs:.3} | {:.2} |",
-                once - start,
-                further / theirs
-            );
+        compare(&stack, &format!("{kind:?}"), "transactions")?;
+        if kind == Dataset::A {
+            let columns = "SELECT t.* FROM analytics.transactions t CROSS JOIN UNNEST(sequence(1, 10)) AS s(n)";
+            run(stack.verb(&["sql", &format!("CREATE TABLE analytics.ten_fold AS {columns}")]).stdout(Stdio::null()))?;
+            compare(&stack, "A ten times, 10 M rows", "ten_fold")?;
         }
     }
     Ok(())
 }
 
+/// Both queries on `table` of the namespace analytics, a line of the result each.
+fn compare(stack: &Stack, label: &str, table: &str) -> Result<()> {
+    let start = cpu_seconds(stack, "SELECT 1 AS one")?;
+    for name in ["hourly", "risk"] {
+        let sql = sql(name, table)?;
+        let once = cpu_seconds(stack, &sql)?;
+        let further = (cpu_seconds(stack, &[sql.as_str(); RUNS].join(";"))? - once) / (RUNS - 1) as f64;
+        let theirs = duckdb(stack, table, &sql)?;
+        let ratio = further / theirs;
+        println!("| {label} | {name} | {:.3} | {further:.3} | {theirs:.3} | {ratio:.2} |", once - start);
+    }
+    Ok(())
+}
+
 /// A query of the examples, over all days: the dataset's dates are not today's.
-fn sql(name: &str) -> Result<String> {
+fn sql(name: &str, table: &str) -> Result<String> {
     let sql = std::fs::read_to_string(root().join(format!("examples/transactions/{name}.sql")))?;
     Ok(sql
         .replace("WHERE date = CURRENT_DATE", "WHERE date > DATE '2000-01-01'")
         .replace("CURRENT_DATE - INTERVAL '7' DAY", "DATE '2000-01-01'")
-        .replace("FROM transactions", "FROM analytics.transactions"))
+        .replace("FROM transactions", &format!("FROM analytics.{table}")))
 }
 
 /// The least CPU time of several whole processes.
@@ -68,8 +76,8 @@ pub(super) fn cpu_seconds(stack: &Stack, sql: &str) -> Result<f64> {
 }
 
 /// DuckDB's CPU time for the query in a process that is warm, on the same Parquet files.
-fn duckdb(stack: &Stack, sql: &str) -> Result<f64> {
+fn duckdb(stack: &Stack, table: &str, sql: &str) -> Result<f64> {
     let mut command = Command::new(python::interpreter()?);
-    command.arg(root().join("tests/bench/duckdb_query.py")).args([sql, &RUNS.to_string()]);
+    command.arg(root().join("tests/bench/duckdb_query.py")).args([table, sql, &RUNS.to_string()]);
     Ok(output(stack.environment(&mut command))?.trim().parse()?)
 }

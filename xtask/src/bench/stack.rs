@@ -22,19 +22,26 @@ pub struct Stack {
     pub data_dir: PathBuf,
     pub endpoint: String,
     pub console: String,
+    /// The URL that psql takes.
+    pub postgres: String,
     server: Child,
 }
 
 impl Stack {
     /// Starts the services in an empty `data_dir`, with `pipelines`, and with `pause` between two rounds of maintenance.
     pub fn start(binary: &Path, data_dir: &Path, pipelines: &[&Path], pause: &str) -> Result<Self> {
+        Self::start_with(binary, data_dir, pipelines, &["--maintenance-pause", pause])
+    }
+
+    /// Starts the services in an empty `data_dir`, with `pipelines` and with further arguments of `dynaberg dev`.
+    pub fn start_with(binary: &Path, data_dir: &Path, pipelines: &[&Path], arguments: &[&str]) -> Result<Self> {
         if data_dir.exists() {
             std::fs::remove_dir_all(data_dir).context("empty the benchmark's data folder")?;
         }
         let mut command = Command::new(binary);
         command.arg("--quiet").arg("dev").args(pipelines).arg("--data-dir").arg(data_dir);
-        command.args(["--maintenance-pause", pause, "--expiry-grace", "1s"]);
-        command.args(["--port", "0", "--console-port", "0", "--postgres-port", "off"]).stdout(Stdio::piped());
+        command.args(arguments).args(["--expiry-grace", "1s"]);
+        command.args(["--port", "0", "--console-port", "0", "--postgres-port", "0"]).stdout(Stdio::piped());
         let mut server = command.spawn().context("start dynaberg dev")?;
         let mut lines = BufReader::new(server.stdout.take().context("its output")?).lines();
         let mut printed = |label: &str| -> Result<String> {
@@ -47,7 +54,8 @@ impl Stack {
         };
         let endpoint = printed("AWS endpoint")?;
         let console = printed("Console")?;
-        Ok(Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), endpoint, console, server })
+        let postgres = printed("PostgreSQL")?;
+        Ok(Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), endpoint, console, postgres, server })
     }
 
     /// Makes the table bucket, the namespace and the 22-column table.
@@ -113,7 +121,8 @@ impl Drop for Stack {
     }
 }
 
-fn size_of(path: &Path) -> Result<u64> {
+/// Bytes of all files below `path`.
+pub fn size_of(path: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;

@@ -129,6 +129,16 @@ const CODES: &[(&str, &str, &str)] = &[
     ("DYN214", "Two rows of a MERGE would change the same row.", "A source with one row for each row of the table."),
     ("DYN215", "Others changed the table while the statement ran, again and again.", "The same statement again."),
     (
+        "DYN216",
+        "The query would read more bytes than its work group lets a query read.",
+        "Fewer columns, or a WHERE on the columns that the table is partitioned by.",
+    ),
+    (
+        "DYN217",
+        "The table's format or definition is not read here.",
+        "Parquet, delimited text, lines of JSON, or an Iceberg table.",
+    ),
+    (
         "DYN301",
         "The source table, its stream or its items cannot be read.",
         "The table's name and region; a stream with NEW_AND_OLD_IMAGES; permissions for DescribeTable, Scan and the stream.",

@@ -52,7 +52,6 @@ pub(super) struct Execution {
     pub substatement: String,
     /// The object with the rows: `s3://bucket/prefix/<id>.csv`.
     pub output_location: String,
-    pub bytes_scanned_max: Option<u64>,
     pub reuse_minutes: Option<i64>,
     pub is_reused: bool,
     pub state: State,

@@ -51,7 +51,7 @@ impl Failure {
             "DYN204" | "DYN211" => ("NOT_SUPPORTED", ""),
             "DYN205" => ("FUNCTION_NOT_FOUND", ""),
             "DYN206" => ("SYNTAX_ERROR", ""),
-            "DYN212" => ("NOT_SUPPORTED", ""),
+            "DYN212" | "DYN217" => ("NOT_SUPPORTED", ""),
             "DYN213" => ("PERMISSION_DENIED", ""),
             "DYN214" => ("MERGE_TARGET_ROW_MULTIPLE_MATCHES", ""),
             "DYN215" => ("ICEBERG_COMMIT_ERROR", ""),
@@ -59,6 +59,7 @@ impl Failure {
                 let reason = format!("Query exhausted resources at this scale factor: {error}");
                 return Self::new(2, EXHAUSTED, false, reason);
             }
+            "DYN216" => return Self::of_user(format!("{error}. Try: {}", error.help().unwrap_or_default())),
             "DYN209" => return Self::of_engine(format!("GENERIC_INTERNAL_ERROR: {error}")),
             _ => ("GENERIC_USER_ERROR", ""),
         };

@@ -1,7 +1,6 @@
 //! Writes what a query gives into its OutputLocation, while it is computed: a result may be larger than memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -9,7 +8,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use object_store::buffered::BufWriter;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use query::{Meter, Rows};
+use query::Rows;
 use tokio::io::AsyncWriteExt;
 
 use crate::athena::column::ColumnInfo;
@@ -17,9 +16,6 @@ use crate::athena::execution::Execution;
 use crate::athena::failure::Failure;
 use crate::athena::statement::StatementType;
 use crate::athena::{Athena, csv, start, value};
-
-/// How often a running query is held against the limit of its work group.
-const CUTOFF_CHECKED_EVERY: Duration = Duration::from_millis(50);
 
 /// What lies in the OutputLocation now.
 pub(super) struct Written {
@@ -29,7 +25,7 @@ pub(super) struct Written {
     pub bytes_scanned: u64,
 }
 
-/// Writes the rows, and beside them what their columns are. A query that reads more than its work group allows is ended.
+/// Writes the rows, and beside them what their columns are.
 pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows) -> Result<Written, Failure> {
     let place = Place::of(athena, execution)?;
     let shape = Shape::of(execution, rows.schema());
@@ -59,11 +55,7 @@ pub(super) async fn write(athena: &Athena, execution: &Execution, mut rows: Rows
         }
         Ok(())
     };
-    let written = tokio::select! {
-        written = written => written.and_then(|()| check_cutoff(execution, &meter)),
-        failure = exceeded(execution, &meter) => Err(failure),
-    };
-    match written {
+    match written.await {
         Ok(()) => file.shutdown().await.map_err(not_written)?,
         Err(failure) => {
             // Nothing of it is to be seen; where it cannot be taken back, the object was never there whole.
@@ -91,28 +83,6 @@ pub(super) async fn write_nothing(athena: &Athena, execution: &Execution) -> Res
     place.put_metadata(&[]).await?;
     let put = place.objects.put(&Path::from(place.key.as_str()), Bytes::new().into()).await;
     put.map(|_| ()).map_err(not_written)
-}
-
-/// Waits until the query has read more than its work group allows; for ever, where that does not happen.
-pub(super) async fn exceeded(execution: &Execution, meter: &Meter) -> Failure {
-    let mut looks = tokio::time::interval(CUTOFF_CHECKED_EVERY);
-    loop {
-        looks.tick().await;
-        if let Err(failure) = check_cutoff(execution, meter) {
-            return failure;
-        }
-    }
-}
-
-fn check_cutoff(execution: &Execution, meter: &Meter) -> Result<(), Failure> {
-    let bytes_read = meter.bytes_read();
-    match execution.bytes_scanned_max.filter(|limit| bytes_read > *limit) {
-        Some(limit) => Err(Failure::of_user(format!(
-            "Bytes scanned limit was exceeded: the query had read {bytes_read} bytes, and its work group allows {limit}. \
-             Try: fewer columns, or a WHERE on the columns that the table is partitioned by"
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// Where a result goes.

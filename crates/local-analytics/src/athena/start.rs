@@ -77,7 +77,7 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         output: request.result_configuration.output_location,
     };
     let folder = output_folder(call, &asked, &work_group)?;
-    let context = context(call, &asked)?;
+    let context = context(call, &asked, &work_group)?;
     if run::active_count(call.athena) >= ACTIVE_MAX {
         return Err(too_many());
     }
@@ -92,7 +92,6 @@ pub(super) fn start(call: &Call<'_>) -> Answer {
         asked,
         statement_type,
         substatement,
-        bytes_scanned_max: work_group.bytes_scanned_cutoff_per_query,
         reuse_minutes,
         is_reused: false,
         state: State::Queued,
@@ -181,9 +180,10 @@ pub(super) fn parse_location(location: &str) -> Result<(String, String), AwsErro
 }
 
 /// Where the query's names are looked up first. A database that does not exist is found out when it runs.
-fn context(call: &Call<'_>, asked: &Asked) -> Result<query::Context, AwsError> {
+fn context(call: &Call<'_>, asked: &Asked, work_group: &WorkGroup) -> Result<query::Context, AwsError> {
     data_catalogs::resolve(call, asked.catalog.as_deref())?;
-    Ok(query::Context { catalog: asked.catalog.clone(), database: asked.database.clone() })
+    let bytes_read_max = work_group.bytes_scanned_cutoff_per_query;
+    Ok(query::Context { catalog: asked.catalog.clone(), database: asked.database.clone(), bytes_read_max })
 }
 
 fn reuse_minutes(request: &Request) -> Result<Option<i64>, AwsError> {

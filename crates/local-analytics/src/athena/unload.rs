@@ -11,7 +11,7 @@ use query::{Export, LakeError, LakeErrorKind, ObjectAccess, Rows};
 
 use crate::athena::execution::Execution;
 use crate::athena::failure::Failure;
-use crate::athena::result_file::{self, exceeded};
+use crate::athena::result_file;
 use crate::athena::{Athena, start};
 
 /// Writes the rows, and in the OutputLocation a manifest of the files. They are the caller's own, as a result is.
@@ -33,12 +33,8 @@ pub(super) async fn write(
     }
     let meter = rows.meter();
     let own = OwnObjects { athena, execution, objects };
-    let exported = tokio::select! {
-        written = export.write(&mut rows, &own, &execution.id) => {
-            written.map_err(|error| Failure::of_query(&error))?
-        }
-        failure = exceeded(execution, &meter) => return Err(failure),
-    };
+    let exported = export.write(&mut rows, &own, &execution.id).await;
+    let exported = exported.map_err(|error| Failure::of_query(&error))?;
     execution.manifest_location = Some(write_manifest(athena, execution, &exported.files).await?);
     result_file::write_nothing(athena, execution).await?;
     execution.bytes_scanned = meter.bytes_read();

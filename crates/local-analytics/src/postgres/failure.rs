@@ -82,7 +82,7 @@ fn code(error: &query::Error) -> &'static str {
         "DYN201" => "42703",
         "DYN202" | "DYN210" => "42P01",
         "DYN203" => "42702",
-        "DYN204" | "DYN211" => UNSUPPORTED,
+        "DYN204" | "DYN211" | "DYN217" => UNSUPPORTED,
         "DYN205" => "42883",
         "DYN206" => "42804",
         "DYN207" if error.to_string().to_lowercase().contains("divide by zero") => "22012",

@@ -117,7 +117,7 @@ async fn client(
     let asked = find("database").unwrap_or(user);
     let (database, catalog) = database(asked, user, &buckets)?;
     let databases = buckets.into_iter().chain([DEFAULT_CATALOG.to_lowercase()]).collect();
-    let context = Context { catalog: Some(catalog), database: None };
+    let context = Context { catalog: Some(catalog), ..Context::default() };
     let mut connection = Connection { user: user.to_owned(), database, databases, context };
     let given =
         parameters.iter().filter(|(name, _)| !["user", "database", "options", "replication"].contains(&&**name));

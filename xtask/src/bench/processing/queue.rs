@@ -2,8 +2,6 @@
 //!
 //! The client is the least there is, on connections that stay open, so that the server is what is measured.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +10,7 @@ use serde_json::{Value, json};
 use super::start;
 use crate::bench::process::stopwatch;
 use crate::bench::stack::Stack;
+use crate::bench::wire::{self, Service};
 
 const CONNECTIONS: usize = 16;
 const BODY_BYTES: usize = 500;
@@ -101,81 +100,47 @@ fn phase(
 
 fn create_queue(stack: &Stack, number: usize) -> Result<String> {
     let request = json!({ "QueueName": format!("bench-{number}"), "Attributes": { "VisibilityTimeout": "3600" } });
-    let answer = Connection::open(stack, 0)?.call("CreateQueue", &request)?;
+    let answer = Connection::open(stack, 0)?.wire.call("CreateQueue", &request)?;
     Ok(answer["QueueUrl"].as_str().context("no URL")?.to_owned())
 }
 
-/// A connection that stays open.
+/// One of the callers.
 struct Connection {
     number: usize,
-    host: String,
-    stream: BufReader<TcpStream>,
+    wire: wire::Connection,
 }
 
 impl Connection {
     fn open(stack: &Stack, number: usize) -> Result<Self> {
-        let host = stack.endpoint.trim_start_matches("http://").to_owned();
-        let stream = TcpStream::connect(&host).context("connect")?;
-        stream.set_nodelay(true)?;
-        Ok(Self { number, host, stream: BufReader::new(stream) })
+        Ok(Self { number, wire: wire::Connection::open(&stack.endpoint, Service::Sqs)? })
     }
 
     fn send(&mut self, url: &str, way: &Way, call: usize) -> Result<Value> {
         let body = |place: usize| format!("{:0>BODY_BYTES$}", (self.number * way.calls + call) * way.messages + place);
         if way.messages == 1 {
             let request = json!({ "QueueUrl": url, "MessageBody": body(0) });
-            return self.call("SendMessage", &request);
+            return self.wire.call("SendMessage", &request);
         }
         let entry = |place: usize| json!({ "Id": place.to_string(), "MessageBody": body(place) });
         let entries: Vec<Value> = (0..way.messages).map(entry).collect();
-        self.call("SendMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }))
+        self.wire.call("SendMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }))
     }
 
     fn receive(&mut self, url: &str, way: &Way) -> Result<Vec<String>> {
-        let answer = self.call("ReceiveMessage", &json!({ "QueueUrl": url, "MaxNumberOfMessages": way.messages }))?;
+        let request = json!({ "QueueUrl": url, "MaxNumberOfMessages": way.messages });
+        let answer = self.wire.call("ReceiveMessage", &request)?;
         let messages = answer["Messages"].as_array().context("no message")?;
         Ok(messages.iter().filter_map(|message| message["ReceiptHandle"].as_str().map(str::to_owned)).collect())
     }
 
     fn delete(&mut self, url: &str, handles: &[String]) -> Result<()> {
         if let [handle] = handles {
-            return self.call("DeleteMessage", &json!({ "QueueUrl": url, "ReceiptHandle": handle })).map(drop);
+            return self.wire.call("DeleteMessage", &json!({ "QueueUrl": url, "ReceiptHandle": handle })).map(drop);
         }
         let entry = |(place, handle): (usize, &String)| json!({ "Id": place.to_string(), "ReceiptHandle": handle });
         let entries: Vec<Value> = handles.iter().enumerate().map(entry).collect();
-        let answer = self.call("DeleteMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }))?;
+        let answer = self.wire.call("DeleteMessageBatch", &json!({ "QueueUrl": url, "Entries": entries }))?;
         ensure!(answer["Failed"].as_array().is_none_or(Vec::is_empty), "{answer}");
         Ok(())
-    }
-
-    /// One call in the JSON protocol. `dev` asks for a name in the signature, and not for the signature itself.
-    fn call(&mut self, operation: &str, request: &Value) -> Result<Value> {
-        let (body, host) = (request.to_string(), &self.host);
-        let text = format!(
-            "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-amz-json-1.0\r\n\
-             X-Amz-Target: AmazonSQS.{operation}\r\nX-Amz-Date: 20260101T000000Z\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=dev/20260101/us-east-1/sqs/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature={:064}\r\nContent-Length: {}\r\n\r\n{body}",
-            0,
-            body.len()
-        );
-        self.stream.get_mut().write_all(text.as_bytes())?;
-        let (mut line, mut length, mut status) = (String::new(), 0, String::new());
-        loop {
-            line.clear();
-            ensure!(self.stream.read_line(&mut line)? > 0, "the server hung up");
-            let line = line.trim_end();
-            if status.is_empty() {
-                status = line.to_owned();
-            } else if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            } else if line.is_empty() {
-                break;
-            }
-        }
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer)?;
-        ensure!(status.contains(" 200 "), "{operation}: {status} {}", String::from_utf8_lossy(&answer));
-        if answer.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&answer)?) }
     }
 }
