@@ -2,13 +2,16 @@
 
 import datetime
 import gzip
+import io
 import json
 import re
+from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
 from dynaberg import Dynaberg
-from firehoses import await_that, counts, failures, objects, processing, put, s3, settled
+from firehoses import ROLE, await_that, counts, failures, objects, processing, put, s3, settled
 
 DELIMITER = processing(("AppendDelimiterToRecord", {"Delimiter": "\\n"}))
 
@@ -82,6 +85,95 @@ def test_records_are_partitioned_by_what_a_query_finds_in_them(dynaberg, firehos
         return found if len(found) == 2 else None
 
     assert {line["record"] for line in await_that(told)} == {b'{"n": 8}', b"no json"}
+
+
+def converted(columns_of, compression="SNAPPY", **settings):
+    """Parquet with the columns of a table of Glue's database `raw`."""
+    return s3(
+        "raw",
+        ErrorOutputPrefix="unconverted/",
+        BufferingHints={"SizeInMBs": 64, "IntervalInSeconds": 0},
+        DataFormatConversionConfiguration={
+            "Enabled": True,
+            "SchemaConfiguration": {"RoleARN": ROLE, "DatabaseName": "raw", "TableName": columns_of},
+            "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}},
+            "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {"Compression": compression}}},
+        },
+        **settings,
+    )
+
+
+def test_records_become_rows_of_parquet_with_the_columns_of_a_glue_table(dynaberg, firehose):
+    glue = dynaberg.client("glue")
+    glue.create_database(DatabaseInput={"Name": "raw"})
+    columns = {
+        "id": "string",
+        "n": "bigint",
+        "amount": "decimal(12,2)",
+        "at": "timestamp",
+        "tags": "array<string>",
+        "inner": "struct<a:int,b:string>",
+    }
+    storage = {
+        "Columns": [{"Name": name, "Type": kind} for name, kind in columns.items()],
+        "Location": "s3://raw/rows/",
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+    }
+    table = {"Name": "rows", "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
+    # Not there yet: the records wait.
+    firehose.create_delivery_stream(
+        DeliveryStreamName="rows", ExtendedS3DestinationConfiguration=converted("rows", Prefix="rows/")
+    )
+    record = {
+        "id": "a",
+        "N": 9007199254740993,
+        "amount": 10.25,
+        "at": "2026-11-22 14:03:59.5",
+        "tags": ["x", "y"],
+        "inner": {"a": 1, "b": "c"},
+        "other": True,
+    }
+    put(firehose, "rows", [record, {"id": "b"}])
+    put(firehose, "rows", [{"id": "c", "n": "many"}, b"no json"])
+    glue.create_table(DatabaseName="raw", TableInput=table)
+    found = settled(dynaberg, "rows", 4)
+    assert (found["delivered_records_total"], found["failed_records_total"]) == (2, 2)
+    written = objects(dynaberg, "raw", "rows/")
+    assert all(key.endswith(".parquet") for key in written)
+    files = [pq.read_table(io.BytesIO(content)) for content in written.values()]
+    rows = sorted((row for file in files for row in file.to_pylist()), key=lambda row: row["id"])
+    assert rows[0] == {
+        "id": "a",
+        "n": 9007199254740993,
+        "amount": Decimal("10.25"),
+        "at": datetime.datetime(2026, 11, 22, 14, 3, 59, 500_000),
+        "tags": ["x", "y"],
+        "inner": {"a": 1, "b": "c"},
+    }
+    assert rows[1] == {**dict.fromkeys(columns), "id": "b"}
+
+    def told():
+        lines = failures(dynaberg, "raw", "unconverted/format-conversion-failed/")
+        return lines if len(lines) == 2 else None
+
+    assert {line["errorCode"] for line in await_that(told)} == {"DataFormatConversion.ParseError"}
+
+
+@pytest.mark.parametrize(
+    "member, settings",
+    [
+        ("GZIP", converted("rows", compression="GZIP")),
+        ("CompressionFormat", converted("rows", CompressionFormat="GZIP")),
+        ("SizeInMBs", {**converted("rows"), "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0}}),
+        ("AppendDelimiterToRecord", converted("rows", ProcessingConfiguration=DELIMITER)),
+    ],
+)
+def test_conversions_that_are_not_served_are_refused(firehose, member, settings):
+    with pytest.raises(firehose.exceptions.InvalidArgumentException) as refused:
+        firehose.create_delivery_stream(DeliveryStreamName="refused", ExtendedS3DestinationConfiguration=settings)
+    assert member in refused.value.response["Error"]["Message"]
 
 
 def test_records_wait_for_a_bucket_and_are_written_once_over_kills(tmp_path):
