@@ -420,3 +420,22 @@ BROKEN_HANDLER = """
     def handler(event, context):
         raise ValueError("not today")
 """
+
+
+def test_a_delivery_stream_that_is_made_again_goes_on_with_its_table_and_another_one_is_kept_out(lake):
+    lake.table("again")
+    for number in range(2):
+        lake.stream("again", ("again", {}))
+        put(lake.client, "again", [{"id": f"{number}", "n": number}])
+        await_that(lambda: len(lake.rows("again")) == number + 1)
+        if number == 0:
+            lake.client.delete_delivery_stream(DeliveryStreamName="again")
+    lake.stream("intruder", ("again", {}))
+    put(lake.client, "intruder", [{"id": "x"}])
+
+    def problem():
+        description = lake.client.describe_delivery_stream(DeliveryStreamName="intruder")["DeliveryStreamDescription"]
+        return description.get("FailureDescription", {}).get("Details")
+
+    assert "deliverystream/again" in await_that(problem)
+    assert sorted(row["n"] for row in lake.rows("again")) == [0, 1]

@@ -94,14 +94,18 @@ impl DeliveryStream {
 
     /// `None` where it was deleted.
     pub fn numbered(connection: &Connection, number: i64) -> Result<Option<Self>> {
-        Ok(Self::list(connection)?.into_iter().find(|stream| stream.number == number))
+        Ok(Self::select(connection, "WHERE number = ?", [number])?.pop())
     }
 
     /// Those of all accounts and regions.
     pub fn list(connection: &Connection) -> Result<Vec<Self>> {
-        let sql = "SELECT number, account, region, name, document FROM delivery_stream ORDER BY number";
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| {
+        Self::select(connection, "ORDER BY number", [])
+    }
+
+    fn select(connection: &Connection, which: &str, parameters: impl rusqlite::Params) -> Result<Vec<Self>> {
+        let sql = format!("SELECT number, account, region, name, document FROM delivery_stream {which}");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(parameters, |row| {
             let address = Address { account: row.get(1)?, region: row.get(2)?, name: row.get(3)? };
             Ok((row.get::<_, i64>(0)?, address, row.get::<_, String>(4)?))
         })?;
