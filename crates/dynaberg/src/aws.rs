@@ -3,6 +3,7 @@
 //! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
 
 mod api;
+mod glue;
 mod maintenance_settings;
 mod services;
 mod signed;
@@ -18,7 +19,7 @@ use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
-use pipeline::{FunctionName, LambdaClient, SqsClient};
+use pipeline::{FirehoseClient, FunctionName, LambdaClient, SqsClient};
 use url::Url;
 
 pub use crate::aws::api::Api;
@@ -152,6 +153,16 @@ impl Aws {
         let signing = Signing { service: "sqs".to_owned(), ..self.signing(&region)? };
         let transport = lake::HttpTransport::new(Some(signing), self.ambient())?;
         Ok(SqsClient::new(Arc::new(transport), endpoint, self.ambient()))
+    }
+
+    /// Data Firehose.
+    pub fn firehose(&self) -> Outcome<FirehoseClient> {
+        let region = self.region();
+        let own = self.service_endpoint("FIREHOSE", "firehose");
+        let endpoint = own.unwrap_or_else(|| format!("https://firehose.{region}.amazonaws.com"));
+        let signing = Signing { service: "firehose".to_owned(), ..self.signing(&region)? };
+        let transport = lake::HttpTransport::new(Some(signing), self.ambient())?;
+        Ok(FirehoseClient::new(Arc::new(transport), endpoint, self.ambient()))
     }
 
     fn signing(&self, region: &str) -> Outcome<Signing> {

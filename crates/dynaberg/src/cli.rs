@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use dlq::{DlqArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb, SelectionArgs};
+pub use dlq::{
+    DlqArgs, DlqFirehoseArgs, DlqListArgs, DlqPurgeArgs, DlqRedriveArgs, DlqShowArgs, DlqTryArgs, DlqVerb,
+    SelectionArgs,
+};
 pub use doctor::DoctorArgs;
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
 pub use provision::{

@@ -3,6 +3,7 @@
 
 mod declare;
 mod deployed;
+mod firehose;
 mod maintenance;
 mod pipelines;
 mod stack;
@@ -11,6 +12,7 @@ mod transform;
 
 pub use declare::{Backfill, Declared, Egress, declare, declare_to_destroy};
 pub use deployed::{Deployed, DeployedPipeline, Deployment, Roster};
+pub use firehose::deliver;
 pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain_warehouse};
 pub use pipelines::{HeldLetters, Running, SAMPLE_ITEMS, launch, replay, rewind, tap, target_of};
 pub use stack::{Stack, StackOptions, bind};

@@ -11,6 +11,7 @@ mod error;
 mod evolve;
 mod key;
 mod key_index;
+mod locate;
 pub mod maintain;
 mod position_deletes;
 mod properties;
@@ -35,6 +36,6 @@ pub use evolve::{
 pub use properties::set_properties;
 pub use row_edits::{Edited, RowEdits};
 pub use scan::{LakeTable, OpenStore, ScanCache, arrow_schema};
-pub use storage::{OpenBucket, StorageConfig};
+pub use storage::{OpenBucket, StorageConfig, open_store};
 pub use table_writer::{ColumnAddition, Progress, RowChanges, TableWriter, WriterOptions};
 pub use turns::Turns;

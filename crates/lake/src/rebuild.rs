@@ -19,15 +19,16 @@ use iceberg::table::Table;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::key_index::{IndexedFile, KeyIndex, RowPlace};
-use crate::rebuild::deletes::Deletes;
-use crate::rebuild::key_reader::{KeyColumns, read_keys};
-use crate::rebuild::live_files::{LiveFile, LiveFiles};
+pub(crate) use crate::rebuild::deletes::Deletes;
+pub(crate) use crate::rebuild::key_reader::{KeyColumns, Nulls, read_keys};
+use crate::rebuild::live_files::LiveFile;
+pub(crate) use crate::rebuild::live_files::LiveFiles;
 
 /// The marker of an index that mirrors a table without a snapshot.
 pub(crate) const NO_SNAPSHOT: i64 = -1;
 
 /// Data files read at one time.
-const READERS_MAX: usize = 2;
+pub(crate) const READERS_MAX: usize = 2;
 
 /// Makes `index` mirror the head of `table`, whatever it held before. `Refused` where the table holds something that
 /// keys cannot be read from. Where it fails the index is left dirty.
@@ -94,7 +95,7 @@ async fn index_files(
     data.sort_by(|a, b| (a.sequence_number, a.path()).cmp(&(b.sequence_number, b.path())));
     let mut readers = stream::iter(data)
         .map(|file| {
-            let columns = KeyColumns { key: key_ids.clone(), schema: Arc::clone(schema) };
+            let columns = KeyColumns { key: key_ids.clone(), schema: Arc::clone(schema), nulls: Nulls::AreErrors };
             let keys = read_keys(table.file_io().clone(), file.clone(), columns, Arc::clone(&deletes));
             std::future::ready((file, keys))
         })
@@ -116,7 +117,7 @@ async fn index_files(
     Ok(indexed)
 }
 
-fn field_ids(schema: &Schema, columns: &[String]) -> Result<Vec<i32>> {
+pub(crate) fn field_ids(schema: &Schema, columns: &[String]) -> Result<Vec<i32>> {
     let id = |name: &String| {
         let field = schema.as_struct().field_by_name(name).filter(|field| field.field_type.is_primitive());
         field

@@ -54,6 +54,11 @@ pub(crate) struct Stores {
     opened: RwLock<BTreeMap<String, Opened>>,
 }
 
+/// The store of a bucket, `s3://bucket`, without a catalog.
+pub fn open_store(config: StorageConfig, ambient: Ambient, location: &str) -> Result<Arc<dyn ObjectStore>> {
+    Stores::new(config, ambient).locate(location).map(|(store, _)| store)
+}
+
 #[derive(Clone)]
 struct Opened {
     store: Arc<dyn ObjectStore>,

@@ -33,8 +33,10 @@ pub struct TableWriter {
     /// As of our last look. A commit on a head that has moved since is refused and built again.
     table: Table,
     schema: SchemaRef,
-    /// `None` for a table that only grows.
+    /// `None` for a table whose rows are not replaced by their keys.
     mirror: Option<Mirror>,
+    /// The key that rows are deleted by, where the table may hold it in many rows: they are looked for in the table.
+    repeated_key: Vec<String>,
     /// What the table must stand on for us to commit: the stamp of our last commit. `None` before the takeover, and
     /// after an error, when the table may stand on something else.
     standing: Option<Stamp>,
@@ -45,12 +47,7 @@ impl TableWriter {
     pub async fn open(catalog: Catalog, table: TableIdent, options: WriterOptions) -> Result<Self> {
         let table = catalog.load_table(&table).await?;
         let schema = arrow_schema(&table)?;
-        for column in &options.key_columns {
-            if schema.field_with_name(column).is_err() {
-                let message = format!("find key column {column} in table {}", table.identifier());
-                return Err(Error::new(ErrorKind::Refused, message));
-            }
-        }
+        check_columns(&table, &schema, &options.key_columns)?;
         let mirror = match options.key_columns.is_empty() {
             true => None,
             false => Some(Mirror {
@@ -58,7 +55,22 @@ impl TableWriter {
                 key_columns: options.key_columns,
             }),
         };
-        Ok(Self { catalog, pipeline: options.pipeline, table, schema, mirror, standing: None })
+        let (pipeline, repeated_key) = (options.pipeline, Vec::new());
+        Ok(Self { catalog, pipeline, table, schema, mirror, repeated_key, standing: None })
+    }
+
+    /// Loads a table to which rows are added whether or not it holds their key, and from which a delete takes every
+    /// row of a key. Nothing is written before [`TableWriter::take_over`].
+    pub async fn open_repeating(
+        catalog: Catalog,
+        table: TableIdent,
+        pipeline: String,
+        key_columns: Vec<String>,
+    ) -> Result<Self> {
+        let table = catalog.load_table(&table).await?;
+        let schema = arrow_schema(&table)?;
+        check_columns(&table, &schema, &key_columns)?;
+        Ok(Self { catalog, pipeline, table, schema, mirror: None, repeated_key: key_columns, standing: None })
     }
 
     /// Commits an empty snapshot under the next epoch, after which no older writer can commit, and gives the
@@ -130,13 +142,21 @@ impl TableWriter {
 
         let commit_id = to.commit_id.unwrap_or_else(|| self.catalog.ambient().uuid());
         let file_prefix = format!("{}-{commit_id}", standing.epoch);
-        let keys = BatchKeys::of(&changes, self.mirror.as_ref(), &self.table)?;
+        let keys = BatchKeys::of(&changes, self.mirror.as_ref(), &self.repeated_key, &self.table)?;
         let rows = write_data_files(&self.table, &file_prefix, &changes.upserts).await?;
         let checkpoint = Some(StoredCheckpoint::store(&self.table, commit_id, to.checkpoint).await?);
         let complete_up_to_ms = to.complete_up_to_ms.or(standing.complete_up_to_ms);
         let stamp = Stamp { commit_id, checkpoint, complete_up_to_ms, ..standing.clone() };
-        let mut batch =
-            Batch { stamp, standing, keys, rows, mirror: self.mirror.as_mut(), file_prefix, attempt_number: 0 };
+        let mut batch = Batch {
+            stamp,
+            standing,
+            keys,
+            rows,
+            mirror: self.mirror.as_mut(),
+            repeated_key: &self.repeated_key,
+            file_prefix,
+            attempt_number: 0,
+        };
         let landed = commit(&self.catalog, self.table.clone(), &mut batch).await?;
 
         let stamp = batch.stamp.clone();
@@ -160,6 +180,16 @@ impl TableWriter {
         }
         self.table = table;
         Ok(())
+    }
+}
+
+fn check_columns(table: &Table, schema: &SchemaRef, columns: &[String]) -> Result<()> {
+    match columns.iter().find(|column| schema.field_with_name(column).is_err()) {
+        None => Ok(()),
+        Some(column) => {
+            let message = format!("find key column {column} in table {}", table.identifier());
+            Err(Error::new(ErrorKind::Refused, message))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod expire;
 mod fencing;
 mod lifetimes;
 mod maintenance_at_random;
+mod repeated_keys;
 mod row_edits;
 mod schema;
 mod simulation;

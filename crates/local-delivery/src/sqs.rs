@@ -72,7 +72,7 @@ impl Sqs {
     pub fn open(folder: &Path, ambient: Ambient, shutdown: CancellationToken) -> Result<Self, SqsError> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| SqsError(error);
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
-        let store = Store::open(&folder.join("sqs.sqlite")).map_err(|error| failed(error.into()))?;
+        let store = store::open(&folder.join("sqs.sqlite")).map_err(|error| failed(error.into()))?;
         let sqs = Self { store, arrivals: Arc::default(), in_flight: Arc::default(), ambient, shutdown };
         tokio::spawn(move_tasks::resume(sqs.clone()));
         Ok(sqs)

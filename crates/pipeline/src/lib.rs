@@ -14,6 +14,7 @@ mod dead_letter;
 mod decode;
 mod discover;
 mod error;
+mod error_objects;
 mod infer;
 mod intake;
 mod item_key;
@@ -21,6 +22,7 @@ mod lambda;
 pub mod metrics;
 mod order;
 mod pipeline;
+mod plain;
 mod raw_answer;
 mod record_sample;
 mod shape;
@@ -44,18 +46,20 @@ pub use dead_letter::{
 pub use decode::{Changes, Decoded, Decoder};
 pub use discover::{SourceTable, find_keys, find_table, sample_items};
 pub use error::{Error, ErrorKind, Result};
+pub use error_objects::{DeliveryStream, ErrorObjects, FailedOfCode, FirehoseClient, RedriveCounts};
 pub use infer::{KeyAttribute, KeyType, infer_schema};
 pub use intake::Intake;
 pub use lambda::{Function, FunctionName, Handed, Invoked, LambdaClient, LambdaTransform};
 pub use order::{FindStream, Order, OrderOptions, StreamAt};
 pub use pipeline::Pipeline;
+pub use plain::{ParquetRows, change_of, to_parquet};
 pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::{Commit, PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
     AwsStreamApi, DynamoDbStreamsSource, KinesisSource, KinesisStream, KinesisStreamApi, ListedShard, Polled,
     RecordPage, ReplaySource, ShardPage, Source, Start, StartPosition, StreamApi, StreamError, StreamErrorKind,
-    find_kinesis_stream,
+    describe_kinesis_stream, find_kinesis_stream,
 };
 pub use sql::{
     Attributes, Differences, Flow, Problem, SqlOptions, SqlTransform, TokenKey, Trial, Verdict, check_plain_key,

@@ -138,7 +138,7 @@ impl Order {
         if !self.options.source_is_ordered {
             let known = self.applied.get(&self.identity(origin));
             let is_stale = match self.options.mode {
-                Mode::Changelog => known.is_some(),
+                Mode::Changelog | Mode::Operations => known.is_some(),
                 Mode::Mirror => known.is_some_and(|known| !origin.follows(known)),
             };
             if is_stale {
@@ -153,7 +153,7 @@ impl Order {
     fn identity(&self, origin: &Origin) -> u128 {
         match self.options.mode {
             Mode::Mirror => origin.key,
-            Mode::Changelog => origin.event,
+            Mode::Changelog | Mode::Operations => origin.event,
         }
     }
 

@@ -12,6 +12,9 @@ pub enum Mode {
     Mirror,
     /// One row per change, with `_op`, `_position` and `_time`.
     Changelog,
+    /// A record says itself what it does: INSERT adds a row, whether or not there is one of its key; MODIFY puts its row
+    /// in the place of all rows of its key; REMOVE deletes them.
+    Operations,
 }
 
 /// The columns of a target table, in the table's order.
@@ -37,13 +40,15 @@ pub(crate) enum Fit {
     Exact,
     /// The table is ours to shape, and holds everything: text takes every type of value, as its text.
     Everything,
+    /// As `Exact`, and a number is the microseconds of a timestamp: plain JSON, as Data Firehose takes it.
+    Plain,
     /// A transform chooses: text takes every type of value, and what nobody asks for is left out.
     Chosen,
 }
 
 impl Fit {
     pub fn text_takes_all(self) -> bool {
-        self != Self::Exact
+        !matches!(self, Self::Exact | Self::Plain)
     }
 }
 
@@ -66,11 +71,11 @@ const ATTRIBUTE_DOC: &str = "dynamodb attribute: ";
 impl TableShape {
     /// Maps the columns of a table to attributes. A column whose doc names its attribute holds that one. Any other
     /// column, as in a table that a user made, holds the attribute of its name, in any case: the exact name first.
-    /// Columns that begin with `_` are ours.
+    /// Columns that begin with `_` are ours. Where records say what they do, names are exact and all columns theirs.
     pub fn from_table(schema: SchemaRef, key_attributes: Vec<String>, mode: Mode, evolve: bool) -> Self {
         let attributes = schema.fields().iter().map(|field| match attribute_of(field) {
             Some(attribute) => Some(attribute.to_owned()),
-            None if field.name().starts_with('_') => None,
+            None if field.name().starts_with('_') && mode != Mode::Operations => None,
             None => Some(field.name().clone()),
         });
         Self { mode, attributes: attributes.collect(), schema, key_attributes, evolve, is_input: false }
@@ -93,6 +98,7 @@ impl TableShape {
         match (self.is_input, self.evolve) {
             (true, _) => Fit::Chosen,
             (false, true) => Fit::Everything,
+            (false, false) if self.mode == Mode::Operations => Fit::Plain,
             (false, false) => Fit::Exact,
         }
     }

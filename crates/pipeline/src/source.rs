@@ -31,7 +31,7 @@ use crate::error::Result;
 
 pub use aws_stream_api::AwsStreamApi;
 pub use dynamodb_streams::DynamoDbStreamsSource;
-pub use kinesis::{KinesisSource, KinesisStream, find_kinesis_stream};
+pub use kinesis::{KinesisSource, KinesisStream, describe_kinesis_stream, find_kinesis_stream};
 pub use kinesis_api::KinesisStreamApi;
 pub use replay::ReplaySource;
 pub use shard_tree::{ListedShard, Start};

@@ -103,7 +103,7 @@ impl SqlTransform {
         let filter = statement.filter.as_ref().map(|expr| filter(&planner, &statement, expr)).transpose()?;
         let key_columns = match options.mode {
             Mode::Mirror => key_columns(&outputs, attributes)?,
-            Mode::Changelog => Vec::new(),
+            Mode::Changelog | Mode::Operations => Vec::new(),
         };
         Ok(Self { id: id_of(text), text: text.to_owned(), mode: options.mode, input, outputs, filter, key_columns })
     }
@@ -170,7 +170,7 @@ impl SqlTransform {
     pub fn check_key(&self, properties: &HashMap<String, String>) -> crate::error::Result<()> {
         match self.mode {
             Mode::Mirror => record::check_key(properties, &self.key()),
-            Mode::Changelog => Ok(()),
+            Mode::Changelog | Mode::Operations => Ok(()),
         }
     }
 

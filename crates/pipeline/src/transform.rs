@@ -1,5 +1,7 @@
 //! What a batch of changes does to the table.
 
+mod operations;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -35,11 +37,12 @@ pub struct Transformed {
 /// By the hash of the item's key in the table.
 pub(crate) type LastOfItem = HashMap<u128, (u32, u32), BuildHasherDefault<TakeHash>>;
 
-/// In a mirror the last change of an item decides; in a changelog every change is a row.
+/// In a mirror the last change of an item decides; in a changelog every change is a row; else each says what it does.
 pub fn transform(shape: &TableShape, batch: Vec<Changes>) -> Transformed {
     match shape.mode {
         Mode::Changelog => append(shape, batch),
         Mode::Mirror => merge(shape, batch),
+        Mode::Operations => operations::apply(shape, batch),
     }
 }
 

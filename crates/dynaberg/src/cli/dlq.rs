@@ -24,6 +24,8 @@ pub enum DlqVerb {
     Redrive(DlqRedriveArgs),
     /// Let letters go for good, and delete them.
     Purge(DlqPurgeArgs),
+    /// Show the records in the error objects of a Data Firehose delivery stream, or put them into it again.
+    Firehose(DlqFirehoseArgs),
 }
 
 #[derive(Args)]
@@ -96,6 +98,20 @@ pub struct DlqRedriveArgs {
     pub selection: SelectionArgs,
     #[command(flatten)]
     pub console: ConsoleArgs,
+    /// `table` on a terminal and `json` in a pipe, unless given.
+    #[arg(long, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Args)]
+pub struct DlqFirehoseArgs {
+    /// The delivery stream.
+    pub delivery_stream: String,
+    /// Put the selected records into the delivery stream again, and take them out of the error objects.
+    #[arg(long)]
+    pub redrive: bool,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<Format>,

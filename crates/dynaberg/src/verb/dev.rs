@@ -11,7 +11,7 @@ use crate::failure::Outcome;
 use crate::output;
 use crate::system;
 use crate::watch::{Measurements, ServiceManager, hand_on, print_emf, record_metrics};
-use crate::wiring::{Deployed, Roster, Stack, StackOptions, bind, launch, maintain_warehouse, refuse_leaks};
+use crate::wiring::{Deployed, Roster, Stack, StackOptions, bind, deliver, launch, maintain_warehouse, refuse_leaks};
 
 use super::interrupt::shutdown_on_signal;
 
@@ -44,6 +44,8 @@ pub async fn run(arguments: DevArgs) -> Outcome {
         let index_dir = arguments.data_dir.join("index").join(&file.name);
         running.push(launch(file, None, &aws, index_dir, Patience::Wait, shutdown.clone()));
     }
+    let index_dir = arguments.data_dir.join("index").join("firehose");
+    let deliveries = tokio::spawn(deliver(stack.firehose(), aws.clone(), index_dir, shutdown.clone()));
     let rounds = arguments.maintenance.rounds();
     let maintenance = maintain_warehouse(stack.maintenance(), aws.clone(), Arc::default(), rounds, shutdown.clone());
     let maintenance = tokio::spawn(maintenance);
@@ -56,13 +58,14 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     }
     let every = arguments.metrics.metrics_interval;
     let handing_on = tokio::spawn(hand_on(measurements.clone(), every, receivers, services_end.clone()));
-    let console = Console::new(roster.clone(), arguments.ready.ready_lag, measurements, ambient).with_deployed(deployed);
+    let console =
+        Console::new(roster.clone(), arguments.ready.ready_lag, measurements, ambient).with_deployed(deployed);
     let console = tokio::spawn(console.serve(console_listener, services_end.clone()));
 
     output::line(format_args!(
         "\
 dynaberg {version} · dev mode: any key works, data in {data_dir} (not for production)
-  AWS endpoint   {endpoint}      DynamoDB and its Streams, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS, CloudWatch and its Logs
+  AWS endpoint   {endpoint}      DynamoDB and its Streams, Kinesis, Firehose, Lambda, S3, S3 Tables, SQS, Athena, Glue, Lake Formation, STS, CloudWatch and its Logs
   Iceberg REST   {endpoint}/iceberg
   Console        http://{console_address}
 {postgres}  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev AWS_REGION=us-east-1
@@ -90,6 +93,7 @@ dynaberg {version} · dev mode: any key works, data in {data_dir} (not for produ
     for pipeline in roster.list() {
         pipeline.ended().await;
     }
+    deliveries.await.ok();
     maintenance.await.ok();
     services_end.cancel();
     handing_on.await.ok();

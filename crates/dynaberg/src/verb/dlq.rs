@@ -1,5 +1,6 @@
 //! `dynaberg dlq`: records that could not become rows, looked at and brought back.
 
+mod firehose;
 mod list;
 mod redrive;
 mod show;
@@ -22,6 +23,7 @@ pub async fn run(arguments: DlqArgs) -> Outcome {
         DlqVerb::Try(arguments) => trial::run(arguments).await,
         DlqVerb::Redrive(arguments) => redrive::run(arguments).await,
         DlqVerb::Purge(arguments) => redrive::purge(arguments).await,
+        DlqVerb::Firehose(arguments) => firehose::run(arguments).await,
     }
 }
 

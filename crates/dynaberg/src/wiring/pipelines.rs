@@ -19,6 +19,7 @@ pub use assembly::SAMPLE_ITEMS;
 pub use letters::HeldLetters;
 pub(in crate::wiring) use parts::function_of;
 pub use parts::target_of;
+pub(super) use parts::{by_exit, lake_error};
 
 /// A pipeline that was launched. Cheap to clone.
 #[derive(Clone)]

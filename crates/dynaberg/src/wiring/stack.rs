@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_wire::Gateway;
 use local_analytics::Analytics;
 use local_capture::{Capture, CaptureOptions};
-use local_delivery::{Lambda, LambdaOptions, Neighbours, Sqs};
+use local_delivery::{Firehose, FirehoseNeighbours, Lambda, LambdaOptions, Neighbours, Sqs};
 use local_monitoring::{Measured, Monitoring};
 use local_warehouse::{Maintenance, VendedCredentials, Warehouse};
 use query::Memory;
@@ -24,6 +24,7 @@ use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::watch::{NAMESPACE, Receiver, Sample};
 
+use super::firehose::{GlueFormats, LambdaFunctions};
 use keys::{Keys, keys};
 
 pub struct StackOptions {
@@ -47,6 +48,7 @@ pub struct Stack {
     pub endpoint: String,
     /// `127.0.0.1:4568`, where PostgreSQL's clients are answered.
     pub postgres: Option<SocketAddr>,
+    firehose: Firehose,
     warehouse: Warehouse,
     monitoring: Monitoring,
     /// With which our own pipelines call.
@@ -90,6 +92,7 @@ impl Stack {
         let local = warehouse.clone();
         let local = open_buckets(move |bucket| local.object_store(bucket));
         let own = Aws::embedded(&endpoint, credentials.clone(), local, ambient.clone()).await;
+        let client_of_firehose = own.clone();
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
         let memory = query_memory(&options)?;
         let folder = options.data_dir.join("analytics");
@@ -98,12 +101,16 @@ impl Stack {
         let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
-        let neighbours = Neighbours {
-            objects: Arc::new(objects::WarehouseObjects(warehouse.clone())),
-            streams: capture.streams(),
-            kinesis: capture.kinesis(),
-            queues: sqs.json(),
+        let objects = Arc::new(objects::WarehouseObjects(warehouse.clone()));
+        let of_firehose = FirehoseNeighbours {
+            formats: Arc::new(GlueFormats(client_of_firehose.clone())),
+            objects: objects.clone(),
+            functions: Arc::new(LambdaFunctions(client_of_firehose)),
         };
+        let firehose = Firehose::open(&options.data_dir.join("firehose"), of_firehose, ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
+        let neighbours =
+            Neighbours { objects, streams: capture.streams(), kinesis: capture.kinesis(), queues: sqs.json() };
         let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
         let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -115,6 +122,7 @@ impl Stack {
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
             .json_service("kinesis", capture.kinesis())
+            .json_service("firehose", firehose.json())
             .json_service("athena", analytics.athena())
             .json_service("glue", analytics.glue())
             .json_service("logs", monitoring.logs())
@@ -132,7 +140,7 @@ impl Stack {
         };
 
         let mut tasks = JoinSet::new();
-        let (ended, lambda_ended) = (shutdown.clone(), shutdown.clone());
+        let (ended, lambda_ended, firehose_ended) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
         tasks.spawn(monitoring.clone().run(shutdown.clone()));
         if let Some(listener) = postgres_listener {
             tasks.spawn(clients.serve(listener, shutdown.clone()));
@@ -140,7 +148,9 @@ impl Stack {
         tasks.spawn(async move { gateway.serve(listener, ended).await });
         tasks.spawn(async move { capture.run(shutdown).await });
         tasks.spawn(async move { lambda.run(lambda_ended).await });
-        Ok(Self { endpoint, postgres, warehouse, monitoring, credentials, tasks, _lock: lock })
+        let running = firehose.clone();
+        tasks.spawn(async move { running.run(firehose_ended).await });
+        Ok(Self { endpoint, postgres, firehose, warehouse, monitoring, credentials, tasks, _lock: lock })
     }
 
     /// Client settings for this stack; objects are opened without a socket.
@@ -148,6 +158,11 @@ impl Stack {
         let warehouse = self.warehouse.clone();
         let local = open_buckets(move |bucket| warehouse.object_store(bucket));
         Aws::embedded(&self.endpoint, self.credentials.clone(), local, ambient).await
+    }
+
+    /// The delivery streams.
+    pub fn firehose(&self) -> Firehose {
+        self.firehose.clone()
     }
 
     /// What S3 Tables was asked to look after.

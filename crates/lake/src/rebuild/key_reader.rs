@@ -31,6 +31,15 @@ pub(crate) struct KeyColumns {
     /// Field ids, in the order of the table's key columns.
     pub(crate) key: Vec<i32>,
     pub(crate) schema: SchemaRef,
+    pub(crate) nulls: Nulls,
+}
+
+/// What a null in a key column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// Nothing could be found under such a key.
+    AreErrors,
+    AreValues,
 }
 
 /// Key hash and position of live rows.
@@ -76,7 +85,11 @@ async fn send_keys(
     let mut first_position = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(undecodable)?;
-        let keys = hash_keys(&columns.key.iter().map(|id| key_column(&batch, *id)).collect::<Result<Vec<_>>>()?)?;
+        let key = columns.key.iter().map(|id| key_column(&batch, *id)).collect::<Result<Vec<_>>>()?;
+        let keys = match columns.nulls {
+            Nulls::AreErrors => hash_keys(&key)?,
+            Nulls::AreValues => hash_rows(&key)?,
+        };
         row_filter.begin(&batch, &columns.schema)?;
         let live = keys.into_iter().zip(first_position..).enumerate();
         let live = live.filter(|(row, (_, position))| row_filter.keeps(*row, *position)).map(|(_, key)| key).collect();

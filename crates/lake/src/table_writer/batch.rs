@@ -13,6 +13,7 @@ use crate::data_file::{WrittenFile, WrittenRows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::hash_keys;
 use crate::key_index::{IndexUpdate, IndexedFile};
+use crate::locate::locate;
 use crate::position_deletes::{DeletedRows, write_position_deletes};
 use crate::table_writer::RowChanges;
 use crate::table_writer::fenced;
@@ -26,9 +27,13 @@ pub(crate) struct BatchKeys {
 }
 
 impl BatchKeys {
-    /// None where there is no index: such a table only grows, and takes no deletes.
-    pub fn of(changes: &RowChanges, mirror: Option<&Mirror>, table: &Table) -> Result<Self> {
+    /// None where rows have no key: such a table only grows, and takes no deletes. Where a key may be in many rows, new
+    /// rows are not looked for.
+    pub fn of(changes: &RowChanges, mirror: Option<&Mirror>, repeated_key: &[String], table: &Table) -> Result<Self> {
         let Some(mirror) = mirror else {
+            if !repeated_key.is_empty() {
+                return Ok(Self { upserts: Vec::new(), deletes: hash_rows(&changes.deletes, repeated_key)? });
+            }
             if changes.deletes.iter().any(|batch| batch.num_rows() > 0) {
                 let message = format!("delete from table {}, which has no key columns", table.identifier());
                 return Err(Error::new(ErrorKind::Refused, message));
@@ -70,6 +75,8 @@ pub(crate) struct Batch<'a> {
     pub keys: BatchKeys,
     pub rows: WrittenRows,
     pub mirror: Option<&'a mut Mirror>,
+    /// See [`TableWriter::open_repeating`](crate::TableWriter::open_repeating).
+    pub repeated_key: &'a [String],
     pub file_prefix: String,
     pub attempt_number: u32,
 }
@@ -100,8 +107,14 @@ impl Change for Batch<'_> {
 
 impl Batch<'_> {
     async fn write_deletes(&mut self, head: &Table) -> Result<Vec<WrittenFile>> {
+        let file_prefix = format!("{}-{}", self.file_prefix, self.attempt_number);
         let Some(mirror) = &mut self.mirror else {
-            return Ok(Vec::new());
+            if self.keys.deletes.is_empty() {
+                return Ok(Vec::new());
+            }
+            let keys = self.keys.deletes.iter().copied().collect();
+            let deleted = locate(head, self.repeated_key, &keys).await?;
+            return write_position_deletes(head, &file_prefix, deleted).await;
         };
         mirror.follow(head).await?;
         let mut positions: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
@@ -118,7 +131,6 @@ impl Batch<'_> {
             let file = mirror.index.file(file).clone();
             DeletedRows { data_file_path: file.path, spec_id: file.spec_id, partition: file.partition, positions }
         });
-        let file_prefix = format!("{}-{}", self.file_prefix, self.attempt_number);
         write_position_deletes(head, &file_prefix, deletes.collect()).await
     }
 

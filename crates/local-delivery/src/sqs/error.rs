@@ -6,6 +6,8 @@
 use aws_wire::AwsError;
 use http::StatusCode;
 
+use crate::store::StoreFailure;
+
 /// A refusal for the caller to read, or a failure of ours.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -15,10 +17,8 @@ pub(crate) enum Error {
     Store(#[from] rusqlite::Error),
     #[error("a document in the store of the queues cannot be read")]
     Document(#[from] serde_json::Error),
-    #[error("make a change to the queues durable: {0}")]
-    NotDurable(String),
-    #[error("the store of the queues is closed")]
-    Closed,
+    #[error("the store of the queues")]
+    Failed(#[from] StoreFailure),
 }
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,107 +1,13 @@
-//! The queues' SQLite file, and the one thread that works on it.
-//!
-//! Calls that come while a transaction is written to the disk wait together and share the next one, so that a `fsync`
-//! serves many of them. An answer goes out once its transaction is durable.
+//! The queues' SQLite file.
 
 use std::path::Path;
 
-use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use crate::sqs::error::Error;
 
-use crate::sqs::error::{Error, Result};
+pub(crate) type Store = crate::store::Store<Error>;
 
-/// What leads from each layout to the next; `PRAGMA user_version` counts the steps that a file has taken.
-const STEPS: [&str; 1] = [include_str!("schema.sql")];
-
-/// Calls that wait for the thread; more wait to be taken in.
-const WAITING_MAX: usize = 1_024;
-
-/// Calls that share a transaction.
-const SHARING_MAX: usize = 256;
-
-/// The file, for whoever has work to do on it. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Store {
-    jobs: mpsc::Sender<Job>,
-}
-
-/// Does its work within the transaction, if one began, and gives what to do once that is durable or has failed.
-type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Option<&rusqlite::Error>)>;
-
-impl Store {
-    pub fn open(path: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        let taken: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        for (number, step) in STEPS.iter().enumerate().skip(taken) {
-            connection.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {}; COMMIT;", number + 1))?;
-        }
-        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        let name = "sqs-store".to_owned();
-        std::thread::Builder::new()
-            .name(name)
-            .spawn(move || work(&connection, waiting))
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        Ok(Self { jobs })
-    }
-
-    /// Does `work`, all of it or, where it fails, nothing. What it wrote is durable when this returns.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let outcome = connection.map(|connection| in_savepoint(connection, work));
-            Box::new(move |failure| {
-                let outcome = match failure {
-                    None => outcome.expect("only what began is durable"),
-                    Some(error) => Err(Error::NotDurable(error.to_string())),
-                };
-                // Whoever asked may have gone.
-                reply.send(outcome).ok();
-            })
-        });
-        self.jobs.send(job).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
-    }
-}
-
-/// Runs until nobody holds the store any more.
-fn work(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
-    while let Some(first) = waiting.blocking_recv() {
-        let mut durable = connection.execute_batch("BEGIN IMMEDIATE");
-        let mut answers = Vec::new();
-        let mut next = Some(first);
-        while let Some(job) = next {
-            answers.push(job(durable.is_ok().then_some(connection)));
-            next = if answers.len() < SHARING_MAX { waiting.try_recv().ok() } else { None };
-        }
-        if durable.is_ok() {
-            durable = connection.execute_batch("COMMIT");
-        }
-        if durable.is_err() && !connection.is_autocommit() {
-            // A transaction that cannot be undone either fails the next `BEGIN`, and so all that follow.
-            connection.execute_batch("ROLLBACK").ok();
-        }
-        for answer in answers {
-            answer(durable.as_ref().err());
-        }
-    }
-}
-
-fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let outcome = work(connection);
-    if outcome.is_err() {
-        connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
-    }
-    connection.prepare_cached("RELEASE job")?.execute([])?;
-    outcome
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Store> {
+    Store::open(path, "sqs-store", &[include_str!("schema.sql")])
 }
 
 #[cfg(test)]

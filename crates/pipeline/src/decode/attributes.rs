@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::shape::{TableShape, attribute_of};
+use crate::shape::{Mode, TableShape, attribute_of};
 
 /// How many attribute names are remembered. More are still found, only slower.
 const KNOWN_MAX: usize = 4096;
@@ -30,7 +30,8 @@ impl Attributes {
         for (column, name) in shape.attributes.iter().enumerate() {
             let Some(name) = name else { continue };
             attributes.remember(name, Some(column));
-            if attribute_of(shape.schema.field(column)).is_none() {
+            let takes_any_case = shape.mode != Mode::Operations && attribute_of(shape.schema.field(column)).is_none();
+            if takes_any_case {
                 attributes.by_folded_name.insert(name.to_lowercase(), column);
             }
         }

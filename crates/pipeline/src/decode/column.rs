@@ -48,6 +48,7 @@ impl Column {
             (Values::Float(values), Value::N(text)) => values.push(scalar::double(text)? as f32),
             (Values::Timestamp { us, zone: Some(_) }, Value::S(text)) => us.push(scalar::instant(text)?),
             (Values::Timestamp { us, zone: None }, Value::S(text)) => us.push(scalar::local_time(text)?),
+            (Values::Timestamp { us, .. }, Value::N(text)) if self.fit == Fit::Plain => us.push(scalar::long(text)?),
             (Values::Binary(strings), Value::B(text)) => strings.push_with(|bytes| scalar::base64(text, bytes))?,
             (Values::Struct(column), Value::M(members)) => column.push(members.clone(), depth + 1)?,
             (Values::Map(column), Value::M(members)) => column.push(members.clone(), depth + 1)?,

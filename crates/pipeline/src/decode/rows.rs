@@ -111,17 +111,19 @@ impl Rows {
         position: &Position,
         new_columns: &mut NewColumns,
     ) -> Result<(), Rejection> {
-        self.push_keys(record.keys.clone())?;
+        if !self.is_keyless(record) {
+            self.push_keys(record.keys.clone())?;
+        }
         self.push_metadata(record, position);
         for (name, json) in record.new_image.clone().into_iter().flatten() {
             match self.attributes.column_of(name) {
                 // What identifies the item was taken from the record's keys.
-                Some(column) if self.is_key[column] => {}
+                Some(column) if self.is_key[column] && !self.is_keyless(record) => {}
                 Some(column) => self.push_attribute(column, name, json)?,
                 None => new_columns.see(name, json)?,
             }
         }
-        let has_keys_only = record.operation == Operation::Remove && self.shape.mode == Mode::Mirror;
+        let has_keys_only = record.operation == Operation::Remove && self.shape.mode != Mode::Changelog;
         for (column, is_required) in self.is_required.iter().enumerate() {
             if self.columns[column].len() == self.len {
                 if *is_required && !has_keys_only {
@@ -132,6 +134,11 @@ impl Rows {
             }
         }
         Ok(())
+    }
+
+    /// A row that is added whatever the table holds need not have a key.
+    fn is_keyless(&self, record: &ChangeRecord<'_>) -> bool {
+        self.shape.mode == Mode::Operations && record.operation == Operation::Insert
     }
 
     fn push_keys(&mut self, keys: Members<'_>) -> Result<(), Rejection> {

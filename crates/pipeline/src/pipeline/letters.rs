@@ -31,7 +31,7 @@ impl Pipeline {
         let shape = self.sink.shape();
         let keys = match shape.mode {
             Mode::Mirror => compute(|| intake.keys_of(shape, &batch.rejected)),
-            Mode::Changelog => vec![None; batch.rejected.len()],
+            Mode::Changelog | Mode::Operations => vec![None; batch.rejected.len()],
         };
         let letters = batch.rejected.iter().zip(&batch.rejected_at).zip(keys).map(|((letter, place), key)| {
             let item = LetterItem::of(key, place.record, letter.position());

@@ -51,7 +51,7 @@ impl TableSink {
         let name = table.to_string();
         let loaded = catalog.load_table(&table).await.map_err(|error| lake_error(error, &name))?;
         let key_columns = match options.mode {
-            Mode::Mirror => {
+            Mode::Mirror | Mode::Operations => {
                 let schema = schema_to_arrow_schema(loaded.metadata().current_schema()).map_err(|error| {
                     Error::new(ErrorKind::Unexpected, format!("read the schema of table {name}")).with_source(error)
                 })?;
@@ -60,10 +60,15 @@ impl TableSink {
             Mode::Changelog => Vec::new(),
         };
         let ambient = catalog.ambient().clone();
-        let writer_options =
-            WriterOptions { pipeline: options.pipeline.clone(), key_columns, index_dir: options.index_dir.clone() };
-        let writer =
-            TableWriter::open(catalog, table, writer_options).await.map_err(|error| lake_error(error, &name))?;
+        let pipeline = options.pipeline.clone();
+        let writer = match options.mode {
+            Mode::Operations => TableWriter::open_repeating(catalog, table, pipeline, key_columns).await,
+            Mode::Mirror | Mode::Changelog => {
+                let writer_options = WriterOptions { pipeline, key_columns, index_dir: options.index_dir.clone() };
+                TableWriter::open(catalog, table, writer_options).await
+            }
+        };
+        let writer = writer.map_err(|error| lake_error(error, &name))?;
         let shape = shape(writer.schema(), &options);
         let mut sink = Self { writer, shape, table: name, options, ambient };
         sink.prepare_for_transform().await?;

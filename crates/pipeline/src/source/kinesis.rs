@@ -138,8 +138,13 @@ pub async fn find_kinesis_stream(config: &SdkConfig, table: &str, named: Option<
             return Err(Error::new(ErrorKind::Misconfigured, message));
         }
     };
+    describe_kinesis_stream(config, arn).await
+}
+
+/// The stream of that ARN. `Misconfigured` where there is none.
+pub async fn describe_kinesis_stream(config: &SdkConfig, arn: &str) -> Result<KinesisStream> {
     let output = aws_sdk_kinesis::Client::new(config).describe_stream_summary().stream_arn(arn).send().await;
-    let summary = output.map_err(|error| describe_error(error, table))?.stream_description_summary;
+    let summary = output.map_err(|error| describe_error(error, arn))?.stream_description_summary;
     let of_summary = summary.and_then(|summary| {
         let created_ms = summary.stream_creation_timestamp().to_millis().ok()?;
         Some(KinesisStream { arn: arn.to_owned(), created_ms, retention_hours: summary.retention_period_hours() })

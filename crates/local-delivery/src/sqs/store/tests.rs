@@ -1,5 +1,7 @@
+use rusqlite::Connection;
+
 use super::*;
-use crate::sqs::error;
+use crate::sqs::error::{self, Result};
 
 fn queues(connection: &Connection) -> Result<i64> {
     Ok(connection.query_row("SELECT count(*) FROM queue", [], |row| row.get(0))?)
@@ -16,10 +18,10 @@ fn insert(connection: &Connection, name: &str) -> Result<()> {
 async fn what_is_acknowledged_is_there_after_the_file_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sqs.sqlite");
-    let store = Store::open(&path).unwrap();
+    let store = open(&path).unwrap();
     store.run(|connection| insert(connection, "a")).await.unwrap();
     // Not closed: as if the process had been killed.
-    let again = Store::open(&path).unwrap();
+    let again = open(&path).unwrap();
     assert_eq!(again.run(queues).await.unwrap(), 1);
     drop(store);
 }
@@ -27,7 +29,7 @@ async fn what_is_acknowledged_is_there_after_the_file_is_opened_again() {
 #[tokio::test]
 async fn work_that_fails_leaves_nothing_and_the_work_beside_it_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("sqs.sqlite")).unwrap();
+    let store = open(&folder.path().join("sqs.sqlite")).unwrap();
     let failing = store.run(|connection| {
         insert(connection, "a")?;
         Err::<(), _>(error::queue_does_not_exist())

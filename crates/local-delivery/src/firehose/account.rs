@@ -1,0 +1,56 @@
+//! How many records of a delivery stream are where.
+
+use crate::firehose::Firehose;
+use crate::firehose::error::Result;
+
+/// Counts since the delivery stream was made. `received = delivered + dropped + failed + buffered`, always: the five are
+/// read in one transaction, and each record moves in one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirehoseAccount {
+    pub name: String,
+    /// Whether it delivers to Iceberg tables, and not to objects.
+    pub is_iceberg: bool,
+    pub received: u64,
+    pub received_bytes: u64,
+    pub delivered: u64,
+    pub delivered_bytes: u64,
+    /// By a function, on purpose.
+    pub dropped: u64,
+    /// In error objects, or about to be.
+    pub failed: u64,
+    pub buffered: u64,
+    /// When the oldest record arrived that is not delivered yet.
+    pub oldest_ms: Option<i64>,
+}
+
+impl Firehose {
+    pub async fn accounts(&self) -> Result<Vec<FirehoseAccount>> {
+        let read = self.store.run(|connection| {
+            let sql = "SELECT name, document LIKE '%\"Iceberg\":%', received, received_bytes, dropped, failed,
+                         (SELECT coalesce(sum(delivered), 0) FROM lane WHERE stream = number_),
+                         (SELECT coalesce(sum(delivered_bytes), 0) FROM lane WHERE stream = number_),
+                         (SELECT count(*) FROM record WHERE stream = number_) -
+                           (SELECT count(*) FROM refused WHERE stream = number_),
+                         (SELECT min(arrived_at) FROM record WHERE stream = number_)
+                       FROM (SELECT number AS number_, * FROM delivery_stream) ORDER BY number_";
+            let mut statement = connection.prepare_cached(sql)?;
+            let count = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+            let accounts = statement.query_map([], |row| {
+                Ok(FirehoseAccount {
+                    name: row.get(0)?,
+                    is_iceberg: row.get(1)?,
+                    received: count(row, 2)?,
+                    received_bytes: count(row, 3)?,
+                    dropped: count(row, 4)?,
+                    failed: count(row, 5)?,
+                    delivered: count(row, 6)?,
+                    delivered_bytes: count(row, 7)?,
+                    buffered: count(row, 8)?,
+                    oldest_ms: row.get(9)?,
+                })
+            })?;
+            Ok(accounts.collect::<rusqlite::Result<_>>()?)
+        });
+        read.await
+    }
+}
