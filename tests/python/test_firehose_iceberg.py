@@ -134,16 +134,18 @@ def test_records_that_do_not_fit_go_to_error_objects_and_the_others_to_the_table
         b'{"n": 1}': "Iceberg.MissingColumnWithinRecord",
         b'{"n": 1, "op": "update"}': "Iceberg.UniqueKeysNotFound",
         b'{"id": "a", "op": "merge"}': "Iceberg.InvalidOperation",
+        b'{"id": "a", "note": ' + b"[" * 100_000 + b"]" * 100_000 + b"}": "Iceberg.InvalidRecordFormat",
+        b'{"id": "a", "note": ' + b"[" * 100 + b"]" * 100 + b"}": "Iceberg.InvalidRecordFormat",
     }
     good = [{"id": f"g{number}", "n": number} for number in range(5)]
     put(lake.client, "strict", [*bad, *good])
-    found = settled(lake.dynaberg, "strict", 10)
-    assert (found["delivered_records_total"], found["failed_records_total"]) == (5, 5)
+    found = settled(lake.dynaberg, "strict", 12)
+    assert (found["delivered_records_total"], found["failed_records_total"]) == (5, 7)
     assert sorted(row["id"] for row in lake.rows("strict")) == [f"g{number}" for number in range(5)]
 
     def told():
         lines = failures(lake.dynaberg, prefix="strict/")
-        return lines if len(lines) == 5 else None
+        return lines if len(lines) == 7 else None
 
     lines = await_that(told)
     assert {line["record"]: line["errorCode"] for line in lines} == bad

@@ -9,15 +9,21 @@ use crate::change::Operation;
 
 pub use parquet_file::{ParquetRows, to_parquet};
 
+/// Levels of a record; DynamoDB's own items have 32.
+const DEPTH_MAX: usize = 64;
+
 /// Writes a JSON object as a change with DynamoDB's types, whose attributes are its first-level members: numbers keep all
 /// their digits. `keys` are the names of those members that tell the row; an INSERT needs none. Fails with the reason
 /// where `data` is not a JSON object.
 pub fn change_of(operation: Operation, keys: &[String], data: &[u8]) -> Result<Bytes, String> {
     let text = std::str::from_utf8(data).map_err(|_| "the record is not UTF-8".to_owned())?;
-    // Checks the syntax, and that it is not nested too deep.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("the record is not JSON: {error}"))?;
     if !text.trim_start().starts_with('{') {
         return Err("the record is not a JSON object".to_owned());
+    }
+    // What follows calls itself for each level.
+    if depth(text) > DEPTH_MAX {
+        return Err(format!("the record is nested deeper than {DEPTH_MAX} levels"));
     }
     let mut scan = Scan { text, at: 0 };
     let (mut image, mut of_key) = (String::with_capacity(text.len() * 2), String::new());
@@ -39,6 +45,25 @@ pub fn change_of(operation: Operation, keys: &[String], data: &[u8]) -> Result<B
         _ => format!(r#"{{"eventName":"{name}","dynamodb":{{"Keys":{{{of_key}}},"NewImage":{{{image}}}}}}}"#),
     };
     Ok(json.into())
+}
+
+/// How many brackets of well-formed JSON are open at once, at the most.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !is_text => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Whether a member's name, as it is written, is `key`.
@@ -204,8 +229,12 @@ mod tests {
         for data in ["", "1", "[{}]", "{", "{\"a\":}", "{}{}", "\"{}\"", "\u{feff}{}"] {
             assert!(change_of(Operation::Insert, &[], data.as_bytes()).is_err(), "{data}");
         }
+        let brackets_in_text = format!(r#"{{"a":"{}\""}}"#, "[".repeat(200));
+        assert!(change_of(Operation::Insert, &[], brackets_in_text.as_bytes()).is_ok());
         assert!(change_of(Operation::Insert, &[], b"{\"a\":\"\xff\"}").is_err());
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        assert!(change_of(Operation::Insert, &[], deep.as_bytes()).is_err());
+        for levels in [64, 100_000] {
+            let deep = format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+            assert!(change_of(Operation::Insert, &[], deep.as_bytes()).is_err());
+        }
     }
 }

@@ -62,6 +62,8 @@ impl Query {
 
     /// The filter's first output on a record. Fails with the reason.
     pub fn apply(&self, data: &[u8]) -> Result<Value, String> {
+        // It refuses what is nested too deep for a parser that calls itself.
+        serde_json::from_slice::<Value>(data).map_err(|_| "the record is not JSON".to_owned())?;
         let input = read::parse_single(data).map_err(|_| "the record is not JSON".to_owned())?;
         let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new([]));
         let output = self.0.id.run((context, input)).map(unwrap_valr).next();
@@ -86,6 +88,8 @@ mod tests {
         assert_eq!(found, json!({ "destinationTableName": "t", "operation": "delete" }));
         assert!(query.apply(b"1").is_err());
         assert!(query.apply(b"{").is_err());
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(query.apply(deep.as_bytes()).is_err());
     }
 
     #[test]

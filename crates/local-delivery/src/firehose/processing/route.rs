@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::Query;
@@ -67,8 +66,7 @@ impl Router<'_> {
             let prefix = only.and_then(|table| table.s3_error_output_prefix.as_deref());
             Failure::new(Kind::Iceberg, code, reason, prefix.unwrap_or(self.error_prefix()))
         };
-        let is_object = serde_json::from_slice::<serde_json::Map<String, Value>>(data).is_ok()
-            || serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(data).is_ok();
+        let is_object = serde_json::from_slice::<serde_json::Map<String, Value>>(data).is_ok();
         if !is_object {
             return Err(failed("Iceberg.InvalidRecordFormat", "the record is not a JSON object".to_owned()));
         }
