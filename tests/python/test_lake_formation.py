@@ -321,3 +321,22 @@ def test_a_session_of_a_role_has_the_grants_of_the_role(dynaberg, lake):
     assert identity["Arn"] == kept["AssumedRoleUser"]["Arn"] == "arn:aws:sts::000000000000:assumed-role/Reader/me"
     assert identity["UserId"] == kept["AssumedRoleUser"]["AssumedRoleId"]
     assert reader.rows("SELECT count(*) FROM transactions")[1] == [str(len(lakehouse.ROWS))]
+
+
+def test_the_command_line_asks_as_somebody_else(dynaberg, lake):
+    columns = {"ColumnNames": ["transaction_id", "amount", "date", "hour"]}
+    uma = Person(dynaberg, "uma")
+    lake.grant_permissions(Principal=uma.principal, Resource={"TableWithColumns": {**TABLE, **columns}}, Permissions=["SELECT"])
+    options = ("--as", "uma", "--catalog", ARN, "--output", "json")
+    query = "SELECT * FROM analytics.transactions ORDER BY transaction_id LIMIT 2; SELECT count(*) AS n, NULL AS none FROM analytics.transactions"
+    decoder, text = json.JSONDecoder(), dynaberg.run("sql", query, *options).stdout
+    first, end = decoder.raw_decode(text)
+    second, _ = decoder.raw_decode(text[end:].lstrip())
+    assert list(first[0]) == ["transaction_id", "date", "hour", "amount"] and len(first) == 2
+    expected = sorted(lakehouse.ROWS, key=lambda row: row["transaction_id"])[0]
+    assert (first[0]["hour"], first[0]["date"]) == (expected["hour"], expected["date"].isoformat())
+    assert float(first[0]["amount"]) == float(expected["amount"])
+    assert second == [{"n": len(lakehouse.ROWS), "none": None}]
+    for refused in (("SELECT payment_method FROM analytics.transactions", *options), ("SELECT 1 FROM analytics.transactions", "--as", "nobody", "--catalog", ARN)):
+        failed = dynaberg.run("sql", *refused, check=False)
+        assert failed.returncode != 0 and "NOT_FOUND" in failed.stderr

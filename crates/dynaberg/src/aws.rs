@@ -67,6 +67,18 @@ impl Aws {
         Self { config, ambient, local: Some(local), turns: Turns::default() }
     }
 
+    /// The same for `user` of the embedded services, where an access key is a name.
+    pub fn acting_as(&self, user: &str) -> Outcome<Self> {
+        if self.config.endpoint_url().is_none() {
+            let message = "--as takes a user of the embedded services, and no AWS_ENDPOINT_URL is set";
+            return Err(Failure::new(Exit::Usage, message).advise("on AWS: AWS_PROFILE with the role, and Athena"));
+        }
+        let credentials = Credentials::new(user, user, None, None, "dynaberg");
+        let provider = SharedCredentialsProvider::new(credentials);
+        let config = self.config.to_builder().credentials_provider(provider).build();
+        Ok(Self { config, ..self.clone() })
+    }
+
     pub fn ambient(&self) -> Ambient {
         self.ambient.clone()
     }

@@ -18,6 +18,7 @@ pub struct Api {
 }
 
 impl Api {
+    pub const ATHENA: Self = Self::json("athena", "ATHENA", "AmazonAthena", "1.1");
     pub const CLOUDWATCH: Self = Self::json("monitoring", "CLOUDWATCH", "GraniteServiceVersion20100801", "1.0");
     pub const DYNAMODB: Self = Self::json("dynamodb", "DYNAMODB", "DynamoDB_20120810", "1.0");
     pub const FIREHOSE: Self = Self::json("firehose", "FIREHOSE", "Firehose_20150804", "1.1");

@@ -21,6 +21,9 @@ pub struct SqlArgs {
     /// fails. What the machine has, unless given.
     #[arg(long, env = "DYNABERG_MEMORY", value_parser = size)]
     pub memory: Option<usize>,
+    /// Ask as this user of the embedded services, through Athena and under the user's grants.
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "memory")]
+    pub principal: Option<String>,
     #[command(flatten)]
     pub catalog: CatalogArgs,
     /// `table` on a terminal and `json` in a pipe, unless given.

@@ -1,5 +1,6 @@
 //! `dynaberg sql`: queries over the lake, and how fresh their answers are.
 
+mod principal;
 mod shell;
 
 use std::io::IsTerminal;
@@ -25,6 +26,14 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
     let memory = memory.map_err(|error| Failure::caused_by(Exit::Other, &error))?;
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let aws = Aws::from_environment(ambient.clone()).await?;
+    if let Some(name) = &arguments.principal {
+        let text = text.ok_or_else(|| {
+            Failure::new(Exit::Usage, "--as answers a query, a file or standard input")
+                .advise("dynaberg sql --as NAME 'SELECT …'")
+        })?;
+        let format = output::table_format_or_default(arguments.output);
+        return principal::answer_all(&aws, name, &text, catalog.as_ref(), format).await;
+    }
     let engine = open(&aws, catalog.as_ref(), memory, &ambient).await?;
     let format = output::table_format_or_default(arguments.output);
 
