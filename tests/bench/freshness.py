@@ -98,14 +98,25 @@ def visible_at(watcher):
     return shown
 
 
+def connect_stream(kinesis, dynamodb, table):
+    """A stream of four shards that takes the table's changes."""
+    kinesis.create_stream(StreamName="changes", ShardCount=4)
+    kinesis.get_waiter("stream_exists").wait(StreamName="changes")
+    stream = kinesis.describe_stream_summary(StreamName="changes")["StreamDescriptionSummary"]["StreamARN"]
+    dynamodb.enable_kinesis_streaming_destination(TableName=table, StreamArn=stream)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rate", type=int, default=500)
     arguments.add_argument("--seconds", type=int, default=60)
+    arguments.add_argument("--stream", choices=["dynamodb", "kinesis"], default="dynamodb")
     arguments = arguments.parse_args()
 
     example = load_example()
     table = example.create_source(boto3.resource("dynamodb"))
+    if arguments.stream == "kinesis":
+        connect_stream(boto3.client("kinesis"), boto3.client("dynamodb"), example.TABLE)
     example.create_target(boto3.client("s3tables"), boto3.client("s3"))
     watcher = Watcher()
     watcher.start()

@@ -4,7 +4,7 @@
 mod behind;
 mod shards;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::process::stopwatch;
 use super::stack::{NEVER, Stack};
 use super::wire::{Connection, Service};
-use crate::workspace::build_binary;
+use crate::workspace::{build_binary, root};
 
 const SHARDS: usize = 4;
 const CONNECTIONS: usize = 4;
@@ -29,6 +29,14 @@ pub fn run_bench() -> Result<()> {
     in_and_out(&binary)?;
     behind::run(&binary)?;
     shards::run(&binary)
+}
+
+/// The example's pipeline, reading from Kinesis, as a file in `folder`.
+pub fn pipeline(folder: &Path) -> Result<PathBuf> {
+    let plain = std::fs::read_to_string(root().join("examples/transactions/transactions.toml"))?;
+    let path = folder.join("transactions.toml");
+    std::fs::write(&path, plain.replace("stream = \"dynamodb\"", "stream = \"kinesis\""))?;
+    Ok(path)
 }
 
 fn start(binary: &Path) -> Result<Stack> {

@@ -11,12 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{RECORDS_PER_CALL, SHARDS, each_connection, make_stream, put, start};
+use super::{RECORDS_PER_CALL, SHARDS, each_connection, make_stream, pipeline, put, start};
 use crate::bench::ingest::dataset;
 use crate::bench::process::{stopwatch, wait};
 use crate::bench::stack::Stack;
 use crate::dataset::Dataset;
-use crate::workspace::{output, root};
+use crate::workspace::output;
 
 const RECORDS: usize = 1_000_000;
 
@@ -27,7 +27,7 @@ pub fn run(binary: &Path) -> Result<()> {
     fill(&stack)?;
 
     let console = free_address()?;
-    let pipeline = pipeline(&stack)?;
+    let pipeline = pipeline(&stack.data_dir)?;
     let (before, started) = (stack.usage()?, stopwatch());
     let mut reading = stack.verb(&["run", "--data-dir"]);
     reading.arg(stack.data_dir.join("run")).args(["--console-port", console.rsplit(':').next().unwrap_or_default()]);
@@ -75,14 +75,6 @@ pub fn make_source(stack: &Stack, shards: usize) -> Result<()> {
         "--stream-arn",
         "arn:aws:kinesis:us-east-1:000000000000:stream/changes",
     ])
-}
-
-/// The example's pipeline, reading from Kinesis.
-pub fn pipeline(stack: &Stack) -> Result<std::path::PathBuf> {
-    let plain = std::fs::read_to_string(root().join("examples/transactions/transactions.toml"))?;
-    let path = stack.data_dir.join("transactions.toml");
-    std::fs::write(&path, plain.replace("[source]", "[source]\nstream = \"kinesis\""))?;
-    Ok(path)
 }
 
 /// Dataset A, as DynamoDB writes its changes to Kinesis.

@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 
-use super::behind::{make_source, pipeline};
-use super::start;
+use super::behind::make_source;
+use super::{pipeline, start};
 use crate::bench::process::{look, stopwatch, wait};
 
 const SHARDS: usize = 1_000;
@@ -17,7 +17,7 @@ pub fn run(binary: &Path) -> Result<()> {
     stack.make_table()?;
     make_source(&stack, SHARDS)?;
     let console = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let pipeline = pipeline(&stack)?;
+    let pipeline = pipeline(&stack.data_dir)?;
     let started = stopwatch();
     let mut reading = stack.verb(&["run", "--data-dir"]);
     reading.arg(stack.data_dir.join("run")).args(["--console-port", &console.port().to_string()]).arg(&pipeline);
