@@ -1,6 +1,6 @@
 """The CDK app: synthesised, and checked by cdk-nag and cfn-lint.
 
-Needs node 20 and npm, which deploy/cdk needs of whoever uses it; without them these tests fail and say so. Packages are
+Needs node 20 and npm, as whoever uses deploy/cdk does; where they are missing these tests are skipped. Packages are
 installed once, into the user's cache, under a name that changes with the versions that are asked for.
 """
 
@@ -30,7 +30,8 @@ def run(*command, **options):
 
 @pytest.fixture(scope="session")
 def packages():
-    assert shutil.which("npm"), "deploy/cdk needs node 20 and npm: install them, then run the tests again"
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("deploy/cdk needs node 20 and npm, which are not here")
     lock = (CDK / "package-lock.json").read_bytes()
     folder = CACHE / f"cdk-{hashlib.sha256(lock).hexdigest()[:8]}"
     if not (folder / "complete").exists():

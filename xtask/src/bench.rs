@@ -1,6 +1,7 @@
 //! Benchmarks: the release binary, whole processes, CPU-seconds and ratios of one run.
 
 pub mod analysts;
+pub mod firehose;
 pub mod freshness;
 pub mod ingest;
 pub mod kinesis;

@@ -21,7 +21,8 @@ cargo xtask COMMAND
   walls                    The arrows between crates, and one copy of what must be one.
   dist                     The release archive, the list of what it is made of (CycloneDX), and checksums.
   bench ingest             CPU, memory and size of `replay` on datasets A and B.
-  bench freshness          Write to visible, at 500 items a second with commits every second.
+  bench firehose           From PutRecordBatch to visible, with an interval of a second.
+  bench freshness          Write to visible by either stream, at 500 items a second with commits every second.
   bench kinesis            Records into a stream, out of it, onto the disk, and a pipeline that is far behind.
   bench maintain           A table after 1,000 commits: read as it is, maintained, and beside a fresh one.
   bench processing [PART]  A transform, a function, a queue, held letters: what each of them costs.
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
         ["walls"] => check::walls(),
         ["dist"] => dist::run_dist(),
         ["bench", "ingest"] => bench::ingest::run(),
+        ["bench", "firehose"] => bench::firehose::run_bench(),
         ["bench", "freshness"] => bench::freshness::run_bench(),
         ["bench", "kinesis"] => bench::kinesis::run_bench(),
         ["bench", "maintain"] => bench::maintain::run_bench(),
