@@ -18,8 +18,8 @@ use crate::source::stream_api::RecordPage;
 /// A shard at its tip is asked at most five times a second, and at least once.
 const IDLE_MIN: Duration = Duration::from_millis(200);
 const IDLE_MAX: Duration = Duration::from_secs(1);
-/// With many shards each is asked less often, so that a quiet stream costs little: 200 calls a second at most.
-const IDLE_PER_SHARD: Duration = Duration::from_millis(5);
+/// With many shards each is asked less often, so that a quiet stream costs little: 83 calls a second at most.
+const IDLE_PER_SHARD: Duration = Duration::from_millis(12);
 /// A shard's end lists the stream at once; this is how often it is listed anyway.
 const LISTING_INTERVAL: Duration = Duration::from_secs(30);
 /// How soon the stream is listed again while a decision waits for it.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -10,6 +11,8 @@ use super::{pipeline, start};
 use crate::bench::process::{look, stopwatch, wait};
 
 const SHARDS: usize = 1_000;
+/// Shards are asked less and less often at first.
+const SETTLES_IN: Duration = Duration::from_secs(30);
 const IDLE_SECONDS: u64 = 60;
 
 pub fn run(binary: &Path) -> Result<()> {
@@ -27,9 +30,10 @@ pub fn run(binary: &Path) -> Result<()> {
         ensure!(reading.try_wait()?.is_none(), "dynaberg run ended");
     }
     let ready = started.elapsed();
+    std::thread::sleep(SETTLES_IN);
     let (before, served_before) = (look(reading.id())?, stack.usage()?);
-    std::thread::sleep(std::time::Duration::from_secs(IDLE_SECONDS));
-    let share = |cpu: std::time::Duration| cpu.as_secs_f64() / IDLE_SECONDS as f64 * 100.0;
+    std::thread::sleep(Duration::from_secs(IDLE_SECONDS));
+    let share = |cpu: Duration| cpu.as_secs_f64() / IDLE_SECONDS as f64 * 100.0;
     let own = share(look(reading.id())?.cpu.saturating_sub(before.cpu));
     let served = share(stack.usage()?.cpu.saturating_sub(served_before.cpu));
     // SAFETY: it is our own child, which has not been waited for.
