@@ -205,6 +205,9 @@ def test_a_resource_link_leads_to_the_table_bucket(lake):
     put(lake.client, "linked", [{"id": "a"}])
     settled(lake.dynaberg, "linked", 1)
     assert [row["id"] for row in lake.rows("linked")] == ["a"]
+    # The services are those of other tests too, which list their databases.
+    lake.client.delete_delivery_stream(DeliveryStreamName="linked")
+    glue.delete_database(Name="firehoses3tableresourcelink")
 
 
 # The sample's stack in boto3's words, with its transform's shape.
