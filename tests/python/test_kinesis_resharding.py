@@ -39,16 +39,19 @@ class Consumer:
         self.last, self.ended = {}, set()
         self.seen = collections.defaultdict(list)
 
+    def read_all(self, kinesis):
+        while self.read(kinesis):
+            pass
+
     def read(self, kinesis):
-        """Everything that is there now."""
-        progress = True
-        while progress:
-            progress = False
-            shards = {shard["ShardId"]: shard for shard in kinesis.list_shards(StreamName=NAME)["Shards"]}
-            for name, shard in shards.items():
-                parents = [shard.get("ParentShardId"), shard.get("AdjacentParentShardId")]
-                if name not in self.ended and all(parent not in shards or parent in self.ended for parent in parents):
-                    progress |= self._read_shard(kinesis, name)
+        """A page of each shard that may be read now; tells whether anything came."""
+        shards = {shard["ShardId"]: shard for shard in kinesis.list_shards(StreamName=NAME)["Shards"]}
+        progress = False
+        for name, shard in shards.items():
+            parents = [shard.get("ParentShardId"), shard.get("AdjacentParentShardId")]
+            if name not in self.ended and all(parent not in shards or parent in self.ended for parent in parents):
+                progress |= self._read_shard(kinesis, name)
+        return progress
 
     def _read_shard(self, kinesis, name):
         after = {"ShardIteratorType": "TRIM_HORIZON"}
@@ -101,7 +104,7 @@ def test_a_consumer_sees_each_key_in_order_across_resharding_and_kills(tmp_path)
             running = Dynaberg(tmp_path / "data", options=options, ports=ports)
         producer.stopped.set()
         producer.join()
-        consumer.read(running.client("kinesis"))
+        consumer.read_all(running.client("kinesis"))
     finally:
         producer.stopped.set()
         running.stop()
