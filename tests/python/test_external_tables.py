@@ -190,6 +190,9 @@ def test_a_table_of_another_format_is_the_users_to_change(dynaberg, athena):
     table = {"Name": "in_orc", "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
     dynaberg.client("glue").create_table(DatabaseName="outside", TableInput=table)
     assert athena.reason("SELECT * FROM in_orc").startswith("NOT_SUPPORTED: read table")
+    # It costs nobody else anything.
+    others = "SELECT count(*) FROM information_schema.{} WHERE table_name = 'in_orc'"
+    assert [athena.rows(others.format(name)) for name in ("tables", "columns")] == [[["1"]], [["0"]]]
 
 
 def test_the_files_of_the_lake_are_no_external_table(dynaberg, athena):

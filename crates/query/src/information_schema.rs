@@ -106,11 +106,11 @@ struct Column {
     data_type: String,
 }
 
-/// `None` for a table that went away since it was listed, or has no schema yet.
+/// `None` for a table that went away since it was listed, has no schema yet, or is of a kind that we do not read.
 async fn load(tables: &SeenTables, cache: &Arc<ScanCache>, table: &TableIdent) -> Result<Option<Found>> {
     match tables::load_exactly(tables, cache, table).await {
         Ok(table) => Ok(Some(table)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused) => Ok(None),
         Err(error) => Err(tables::unreadable(error)),
     }
 }

@@ -91,10 +91,12 @@ pub(crate) async fn load_exactly(
         loaded => return loaded.map(Found::Lake),
     };
     let Some(own) = tables.own(ident.namespace()) else { return Err(not_found) };
-    match own.find(&ident.namespace().to_url_string(), ident.name()).await? {
-        Some(other) if tables.is_shown(ident) => Ok(Found::Other(other)),
-        _ => Err(not_found),
+    // An error would name what is hidden.
+    if !tables.is_shown(ident) {
+        return Err(not_found);
     }
+    let found = own.find(&ident.namespace().to_url_string(), ident.name()).await?;
+    found.map(Found::Other).ok_or(not_found)
 }
 
 /// The catalog of that name, for a query that means the table `reference`.
