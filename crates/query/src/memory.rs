@@ -15,7 +15,7 @@ use crate::memory::shares::Shares;
 /// How many of the hungriest operators an out-of-memory error names.
 const CONSUMERS_NAMED: usize = 3;
 
-/// What a query of two analytics sorts and groups in, on two cores, without many small files.
+/// What a query should have for itself, to sort and group in.
 const BYTES_PER_QUERY: usize = 64 << 20;
 
 /// What queries hold for sorting, grouping and joining. Engines that are given clones of one stay within its limit

@@ -15,7 +15,7 @@ const NOTHING: usize = 4 << 10;
 
 /// Operators that can spill gather no more than half of an even share each. One that spills gives back what it has and
 /// asks anew, for what sorting takes: of that it may have all that is free. (A pool that lets each gather its whole
-/// share leaves it no room to spill: a GROUP BY of two million texts failed with 2 GB.)
+/// share leaves it no room to spill: a GROUP BY of two million texts failed with 512 MB.)
 #[derive(Debug)]
 pub(super) struct Shares {
     bytes_max: usize,
