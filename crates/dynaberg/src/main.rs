@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod console;
 mod failure;
+mod heap;
 mod output;
 mod system;
 mod verb;
@@ -21,6 +22,7 @@ use crate::cli::{Cli, LogForm, Verb};
 use crate::failure::{Exit, Outcome};
 
 fn main() -> ExitCode {
+    heap::keep_small();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

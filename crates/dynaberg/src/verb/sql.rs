@@ -9,6 +9,7 @@ use std::time::Duration;
 use ambient::Ambient;
 use miette::{LabeledSpan, MietteDiagnostic, Report, SourceOffset};
 use query::{Answer, Engine, EngineOptions, Memory};
+use tempfile::TempDir;
 
 use crate::aws::Aws;
 use crate::cli::{SqlArgs, TableFormat};
@@ -20,10 +21,8 @@ use crate::system;
 pub async fn run(arguments: SqlArgs) -> Outcome {
     let ambient = system::ambient();
     let text = text(&arguments)?;
-    let spill = tempfile::Builder::new().prefix("dynaberg-spill-").tempdir();
-    let spill = spill.map_err(|error| Failure::new(Exit::Other, format!("make a temporary folder: {error}")))?;
-    let memory = arguments.memory.map(|bytes_max| Memory::limited(bytes_max, spill.path())).transpose();
-    let memory = memory.map_err(|error| Failure::caused_by(Exit::Other, &error))?;
+    let limited = arguments.memory.map(limited).transpose()?;
+    let memory = limited.as_ref().map(|(memory, _)| memory.clone());
     let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
     let aws = Aws::from_environment(ambient.clone()).await?;
     if let Some(name) = &arguments.principal {
@@ -41,6 +40,14 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
         Some(text) => answer_all(&engine, &text, format, &ambient).await,
         None => shell::run(&engine, format, &ambient).await,
     }
+}
+
+/// Memory for one process, and the folder that takes what does not fit, which goes with its value.
+fn limited(bytes_max: usize) -> Outcome<(Memory, TempDir)> {
+    let folder = tempfile::Builder::new().prefix("dynaberg-spill-").tempdir();
+    let folder = folder.map_err(|error| Failure::new(Exit::Other, format!("make a temporary folder: {error}")))?;
+    let memory = Memory::limited(bytes_max, folder.path());
+    Ok((memory.map_err(|error| Failure::caused_by(Exit::Other, &error))?, folder))
 }
 
 /// What the command line, a file or a pipe asks; `None` where somebody at a terminal is to be asked.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{Aws, open_buckets};
 use crate::cli::{Auth, KinesisArgs};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::heap::trim_beside;
 use crate::watch::{NAMESPACE, Receiver, Sample};
 
 use super::firehose::{GlueFormats, LambdaFunctions};
@@ -96,7 +97,7 @@ impl Stack {
         let lakehouse = lakehouse::WarehouseLakehouse::new(warehouse.clone(), own);
         let memory = query_memory(&options)?;
         let folder = options.data_dir.join("analytics");
-        let analytics = Analytics::open(&folder, Arc::new(lakehouse), memory, ambient.clone())
+        let analytics = Analytics::open(&folder, Arc::new(lakehouse), memory.clone(), ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let sqs = Sqs::open(&options.data_dir.join("sqs"), ambient.clone(), shutdown.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -142,6 +143,7 @@ impl Stack {
         let mut tasks = JoinSet::new();
         let (ended, lambda_ended, firehose_ended) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
         tasks.spawn(monitoring.clone().run(shutdown.clone()));
+        tasks.spawn(trim_beside(memory, shutdown.clone()));
         if let Some(listener) = postgres_listener {
             tasks.spawn(clients.serve(listener, shutdown.clone()));
         }
