@@ -204,6 +204,7 @@ pub(crate) fn action(write: Write) -> Action {
         Write::Alter => Action::Alter,
         Write::Drop => Action::Drop,
         Write::CreateTable => Action::CreateTable,
+        Write::CreateDatabase => Action::CreateDatabase,
     }
 }
 

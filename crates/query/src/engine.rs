@@ -99,6 +99,7 @@ impl Engine {
         match query.0 {
             Parsed::Query(statement) | Parsed::Export(statement, _) => self.run(context, sight, *statement).await,
             Parsed::Write(writing) => self.write(context, sight, *writing).await.map(Rows::from),
+            Parsed::Database(change) => self.change_database(context, sight, change).await.map(Rows::from),
             listing => self.list(context, sight, listing).await.map(Rows::from),
         }
     }
@@ -135,7 +136,7 @@ impl Engine {
     /// What metadata alone answers.
     async fn list(&self, context: &Context, sight: &Sight, listing: Parsed) -> Result<Answer> {
         match listing {
-            Parsed::Query(_) | Parsed::Export(..) | Parsed::Write(_) => unreachable!("they run"),
+            Parsed::Query(_) | Parsed::Export(..) | Parsed::Write(_) | Parsed::Database(_) => unreachable!("they run"),
             Parsed::ShowNamespaces { catalog, like } => {
                 let tables = self.tables(context, sight, catalog.as_deref(), None).await?;
                 listing::namespaces(&tables, like.as_deref()).await

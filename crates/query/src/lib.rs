@@ -65,7 +65,7 @@ pub use external::{
 pub use lake::{Error as LakeError, ErrorKind as LakeErrorKind};
 pub use links::{Link, LinkedCatalogs};
 pub use memory::Memory;
-pub use own_tables::{Other, OwnTables, View};
+pub use own_tables::{DatabaseDefinition, Other, OwnTables, View};
 pub use parameters::parameter_count;
 pub use postgres::{CatalogQuery, Connection, PgType, SERVER_VERSION, pg_type, read_catalog_query};
 pub use rows::{Meter, Rows};

@@ -8,7 +8,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, Error, ErrorKind, LakeTable, Result, ScanCache};
 
 use crate::catalogs::{Catalogs, DEFAULT_CATALOG};
-use crate::own_tables::OwnTables;
+use crate::own_tables::{DatabaseDefinition, OwnTables};
 use crate::tables::Tables;
 
 /// Catalogs, and beside them `AwsDataCatalog`, which holds links. Cheap to clone.
@@ -100,6 +100,27 @@ impl Tables for LinkedCatalogs {
             Some((tables, target)) => tables.writable(&TableIdent::new(target, table.name().to_owned())).await,
             None => Ok(None),
         }
+    }
+
+    async fn create_database(&self, name: &str, definition: &DatabaseDefinition) -> Result<bool> {
+        match &self.own {
+            Some(_) if self.links.contains_key(name) => Ok(false),
+            Some(own) => own.create_database(name, definition).await,
+            None => Err(Error::new(
+                ErrorKind::Refused,
+                format!("database {name}: {DEFAULT_CATALOG} has none of its own here"),
+            )),
+        }
+    }
+
+    /// Of a link, the link alone goes.
+    async fn drop_database(&self, name: &str, with_tables: bool) -> Result<bool> {
+        let (Some(own), Some(link)) = (&self.own, self.links.get(name)) else { return Ok(false) };
+        if link.is_none() && !with_tables && !own.list(name).await?.is_empty() {
+            let message = format!("database {name} is not empty. Try: DROP SCHEMA {name} CASCADE");
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
+        own.drop_database(name).await
     }
 
     fn own(&self, namespace: &NamespaceIdent) -> Option<Arc<dyn OwnTables>> {

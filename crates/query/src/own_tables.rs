@@ -27,6 +27,15 @@ pub struct View {
     pub columns: Vec<(String, String)>,
 }
 
+/// What `CREATE SCHEMA` says of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseDefinition {
+    pub comment: Option<String>,
+    /// `s3://bucket/prefix/`.
+    pub location: Option<String>,
+    pub properties: Vec<(String, String)>,
+}
+
 /// The databases of a catalog that keeps such things, as one caller reaches them. Names are in lower case.
 #[async_trait]
 pub trait OwnTables: Send + Sync {
@@ -36,6 +45,12 @@ pub trait OwnTables: Send + Sync {
     async fn create(&self, database: &str, name: &str, definition: &ExternalDefinition) -> Result<bool>;
     /// Tells whether the name was free, or a view's that is to be replaced.
     async fn create_view(&self, view: &View, or_replace: bool) -> Result<bool>;
+    /// Makes a database. Tells whether the name was free.
+    async fn create_database(&self, name: &str, definition: &DatabaseDefinition) -> Result<bool>;
+    /// Takes a database out of the catalog, and the tables in it. Their files stay. Tells whether it was there.
+    async fn drop_database(&self, name: &str) -> Result<bool>;
+    /// Sets properties of a table or view, beside those that it has.
+    async fn set_properties(&self, database: &str, name: &str, properties: Vec<(String, String)>) -> Result<()>;
     /// Takes it out of the catalog. Its files stay.
     async fn remove(&self, database: &str, name: &str) -> Result<()>;
     /// Adds those partitions that are not there yet, and tells which those are that were.

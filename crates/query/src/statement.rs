@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::dialect::{self, Athena};
 use crate::error::{Error, READ_ONLY, Result, SYNTAX};
 use crate::export::Export;
+use crate::writing::database::DatabaseChange;
 use crate::writing::{Act, Writing, row_changes};
 use crate::{diagnosis, parameters, writing};
 
@@ -43,6 +44,7 @@ pub(crate) enum Parsed {
     ShowPartitions(ObjectName),
     ShowProperties(ObjectName),
     Write(Box<Writing>),
+    Database(DatabaseChange),
     /// UNLOAD of a query's rows.
     Export(Box<Statement>, Export),
 }
@@ -51,6 +53,7 @@ pub(crate) enum Parsed {
 pub(crate) enum Raw {
     Sql(Statement),
     Write(Writing),
+    Database(DatabaseChange),
     Export(Statement, Export),
 }
 
@@ -76,7 +79,7 @@ impl Query {
 
     /// Tells whether it only reads; what it gives can then be begun and left.
     pub fn is_read_only(&self) -> bool {
-        !matches!(self.0, Parsed::Write(_) | Parsed::Export(..))
+        !matches!(self.0, Parsed::Write(_) | Parsed::Database(_) | Parsed::Export(..))
     }
 
     pub fn kind(&self) -> StatementKind {
@@ -110,7 +113,7 @@ pub fn parse_with_parameters(sql: &str, parameters: &[String]) -> Result<Query> 
 pub(crate) fn constant(expr: &str) -> Result<Statement> {
     match only(statements(&format!("SELECT {expr}"))?)? {
         Raw::Sql(statement) => Ok(statement),
-        Raw::Write(_) | Raw::Export(..) => Err(Error::new(SYNTAX, format!("{expr} is no expression"))),
+        _ => Err(Error::new(SYNTAX, format!("{expr} is no expression"))),
     }
 }
 
@@ -118,7 +121,7 @@ pub(crate) fn constant(expr: &str) -> Result<Statement> {
 pub(crate) fn query_of(sql: &str) -> Result<Statement> {
     let query = match only(statements(sql)?)? {
         Raw::Sql(statement) => classify(statement)?,
-        Raw::Write(_) | Raw::Export(..) => return Err(Error::new(SYNTAX, "a view is a query")),
+        _ => return Err(Error::new(SYNTAX, "a view is a query")),
     };
     match query {
         Parsed::Query(query) => Ok(*query),
@@ -130,6 +133,7 @@ fn complete(raw: Raw, parameters: &[String]) -> Result<Query> {
     let mut parsed = match raw {
         Raw::Sql(statement) => classify(statement)?,
         Raw::Write(writing) => Parsed::Write(Box::new(writing)),
+        Raw::Database(change) => Parsed::Database(change),
         Raw::Export(query, export) => Parsed::Export(Box::new(query), export),
     };
     match &mut parsed {
@@ -244,7 +248,7 @@ fn refused(statement: &Statement) -> Error {
     let text = statement.to_string();
     let verb: Vec<&str> = text.split_whitespace().take(2).collect();
     Error::new(READ_ONLY, format!("{} is not served here", verb.join(" "))).with_help(
-        "SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, DELETE, UPDATE, MERGE INTO, CREATE, ALTER or DROP TABLE",
+        "SELECT, EXPLAIN, SHOW, DESCRIBE, INSERT INTO, DELETE, UPDATE, MERGE INTO, CREATE, ALTER or DROP TABLE, CREATE or DROP SCHEMA",
     )
 }
 

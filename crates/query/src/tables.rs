@@ -10,7 +10,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
 use crate::error::{AMBIGUOUS, Error, NO_SUCH_CATALOG, NO_SUCH_TABLE, NOT_SERVED, Result, UNREADABLE};
-use crate::own_tables::{Other, OwnTables};
+use crate::own_tables::{DatabaseDefinition, Other, OwnTables};
 use crate::visible::{SeenCatalogs, SeenTables};
 
 /// Where an engine finds its tables.
@@ -27,6 +27,15 @@ pub trait Tables: Send + Sync {
     /// Where a table is changed, and what it is called there; `None` where that cannot be done. It need not exist.
     async fn writable(&self, _table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
         Ok(None)
+    }
+    /// Makes a database. Tells whether the name was free; `Refused` where none are made.
+    async fn create_database(&self, name: &str, _definition: &DatabaseDefinition) -> lake::Result<bool> {
+        Err(no_databases(name))
+    }
+    /// Removes a database, where it is empty or `with_tables`. Tells whether it was there; `Refused` where none are
+    /// removed, or where it has tables.
+    async fn drop_database(&self, name: &str, _with_tables: bool) -> lake::Result<bool> {
+        Err(no_databases(name))
     }
     /// What keeps the tables of a namespace that are not the lake's; `None` where there can be none.
     fn own(&self, _namespace: &NamespaceIdent) -> Option<Arc<dyn OwnTables>> {
@@ -51,6 +60,40 @@ impl Tables for Catalog {
     async fn writable(&self, table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
         Ok(Some((self.clone(), table.clone())))
     }
+
+    async fn create_database(&self, name: &str, definition: &DatabaseDefinition) -> lake::Result<bool> {
+        if *definition != DatabaseDefinition::default() {
+            let message = format!("database {name} of a table bucket takes no COMMENT, LOCATION or DBPROPERTIES");
+            return Err(lake::Error::new(ErrorKind::Refused, message));
+        }
+        let namespace = NamespaceIdent::new(name.to_owned());
+        let is_new = !self.list_namespaces().await?.contains(&namespace);
+        if is_new {
+            self.ensure_namespace(&namespace).await?;
+        }
+        Ok(is_new)
+    }
+
+    async fn drop_database(&self, name: &str, _with_tables: bool) -> lake::Result<bool> {
+        let namespace = NamespaceIdent::new(name.to_owned());
+        if !self.list_namespaces().await?.contains(&namespace) {
+            return Ok(false);
+        }
+        if !self.list_tables(&namespace).await?.is_empty() {
+            return Err(has_tables(name));
+        }
+        self.drop_namespace(&namespace).await.map(|()| true)
+    }
+}
+
+fn no_databases(name: &str) -> lake::Error {
+    lake::Error::new(ErrorKind::Refused, format!("database {name}: its catalog is read-only here"))
+}
+
+/// Has a namespace tables, they have data that nobody can bring back: they are dropped one by one.
+fn has_tables(name: &str) -> lake::Error {
+    let message = format!("database {name} has tables. Try: DROP TABLE for each of them, then DROP SCHEMA");
+    lake::Error::new(ErrorKind::Refused, message)
 }
 
 /// How alike a name must be to be suggested, from 0 to 1.

@@ -24,7 +24,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use lake::{Catalog, ErrorKind, LakeTable, ScanCache};
 
 use crate::catalogs::Catalogs;
-use crate::own_tables::OwnTables;
+use crate::own_tables::{DatabaseDefinition, OwnTables};
 use crate::tables::Tables;
 
 /// What somebody may see of a table.
@@ -78,6 +78,8 @@ pub enum Write {
     Alter,
     Drop,
     CreateTable,
+    /// And to drop them.
+    CreateDatabase,
 }
 
 impl fmt::Display for Write {
@@ -88,7 +90,7 @@ impl fmt::Display for Write {
             Self::Delete => "DELETE FROM",
             Self::Alter => "ALTER",
             Self::Drop => "DROP",
-            Self::CreateTable => "CREATE",
+            Self::CreateTable | Self::CreateDatabase => "CREATE",
         })
     }
 }
@@ -250,6 +252,14 @@ impl Tables for SeenTables {
 
     async fn writable(&self, table: &TableIdent) -> lake::Result<Option<(Catalog, TableIdent)>> {
         self.tables.writable(table).await
+    }
+
+    async fn create_database(&self, name: &str, definition: &DatabaseDefinition) -> lake::Result<bool> {
+        self.tables.create_database(name, definition).await
+    }
+
+    async fn drop_database(&self, name: &str, with_tables: bool) -> lake::Result<bool> {
+        self.tables.drop_database(name, with_tables).await
     }
 
     fn is_shown(&self, table: &TableIdent) -> bool {

@@ -1,9 +1,10 @@
 //! Statements that change tables: what they ask for, and how it is done.
 //!
-//! `ddl` reads them, `definition` makes schemas of what is defined, `assignment` says which values a column takes,
+//! `ddl` reads them, `database` makes and removes databases, `definition` makes schemas of what is defined, `assignment` says which values a column takes,
 //! `row_changes` what DELETE, UPDATE and MERGE do, and `edit` does it; `own` is for what a catalog keeps beside the lake. What may be changed the [`Sight`] decides, before it is looked up.
 
 mod assignment;
+pub(crate) mod database;
 mod ddl;
 mod definition;
 mod edit;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use http::Method;
 use iceberg::{NamespaceIdent, TableIdent};
 use iceberg_catalog_rest::{CreateNamespaceRequest, ListNamespaceResponse, ListTablesResponse};
@@ -40,6 +41,13 @@ impl Catalog {
                 Err(_) => Err(error),
             },
         }
+    }
+
+    /// Removes a namespace. `Refused` where it has tables.
+    pub async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+        let rest = self.rest();
+        rest.exchange(Method::DELETE, &rest.namespace_url(namespace), Bytes::new()).await?;
+        Ok(())
     }
 
     pub async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {

@@ -6,12 +6,10 @@ use aws_wire::{Action, AwsError};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::catalogs::{CatalogName, DEFAULT_DATABASE, Database, Target};
+use crate::catalogs::{CatalogName, Database, Target};
 use crate::glue::{Answer, Call, invalid, not_found};
-use crate::grants::{self, SETTINGS, Settings};
-use crate::own;
-use crate::policy::{self, Granted, TableId};
-use crate::store::{Store, StoreError};
+use crate::grants;
+use crate::policy::{self, TableId};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -44,22 +42,9 @@ struct Request {
 pub(super) fn create(call: &Call<'_>) -> Answer {
     let (request, input) = request(call)?;
     own_catalog(call, &request)?;
-    let name = checked_name(&input.name)?;
+    let name = input.name.clone();
     let database = database(call, input)?;
-    let settings: Settings = call.glue.store.get(&call.region.key(), SETTINGS)?.unwrap_or_default();
-    let resource = Granted::Database { catalog: CatalogName::Default.path(), database: name.clone() };
-    let grants = match database.target {
-        // What a link leads to has grants of its own.
-        Some(_) => Vec::new(),
-        None => own::default_grants(&settings, "CreateDatabaseDefaultPermissions", resource),
-    };
-    let is_new = call.glue.grants.change(&call.region, |store: &Store| {
-        let is_new = name != DEFAULT_DATABASE && store.insert(&call.region.key(), &name, &database)?;
-        for grant in grants.iter().filter(|_| is_new) {
-            own::put_grant(store, &call.region, grant)?;
-        }
-        Ok::<_, StoreError>(is_new)
-    })?;
+    let is_new = call.own().create_database(&name, &database).map_err(super::tables::refused)?;
     match is_new {
         true => Ok(json!({})),
         false => Err(AwsError::bad_request("AlreadyExistsException", "Database already exists.")),
@@ -80,12 +65,10 @@ pub(super) fn delete(call: &Call<'_>) -> Answer {
     let request: Request = call.parse()?;
     own_catalog(call, &request)?;
     let name = request.name.to_lowercase();
-    find(call, &name)?;
-    for (table, _) in own::tables(&call.glue.store, &call.region, &name)? {
-        call.own().delete(&name, &table).map_err(super::tables::refused)?;
+    match call.own().delete_database(&name).map_err(super::tables::refused)? {
+        true => Ok(json!({})),
+        false => Err(not_found(format!("Database {name} not found."))),
     }
-    call.glue.store.delete::<Database>(&call.region.key(), &name)?;
-    Ok(json!({}))
 }
 
 fn request(call: &Call<'_>) -> Result<(Request, DatabaseInput), AwsError> {
@@ -137,10 +120,4 @@ fn link(call: &Call<'_>, to: &TargetDatabase) -> Result<Target, AwsError> {
         true => Ok(Target { table_bucket, namespace }),
         false => Err(not_found(format!("Database {namespace} not found."))),
     }
-}
-
-/// Names fold to lower case.
-fn checked_name(name: &str) -> Result<String, AwsError> {
-    let is_valid = (1..=255).contains(&name.len()) && !name.contains(['/', '\n', '\r', '\t']);
-    if is_valid { Ok(name.to_lowercase()) } else { Err(invalid("Database name is not valid")) }
 }

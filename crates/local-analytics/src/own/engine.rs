@@ -6,11 +6,12 @@ use ambient::Ambient;
 use async_trait::async_trait;
 use aws_wire::Identity;
 use query::{
-    ExternalDefinition, LakeError as Error, LakeErrorKind as ErrorKind, NewPartition, ObjectAccess, Other, OwnTables,
-    View,
+    DatabaseDefinition, ExternalDefinition, LakeError as Error, LakeErrorKind as ErrorKind, NewPartition, ObjectAccess,
+    Other, OwnTables, View,
 };
 use serde_json::{Map, Value, json};
 
+use crate::catalogs::Database;
 use crate::grants::Grants;
 use crate::lakehouse::{Lakehouse, Region};
 use crate::own::access::{Marker, TableObjects};
@@ -99,6 +100,39 @@ impl OwnTables for EngineTables {
                 Some(_) => Ok(false),
                 None => own.create(&database, input),
             }
+        })
+        .await
+    }
+
+    async fn create_database(&self, name: &str, definition: &DatabaseDefinition) -> Result<bool> {
+        let (name, definition) = (name.to_owned(), definition.clone());
+        self.own(move |own| {
+            let database = Database {
+                description: definition.comment,
+                location: definition.location,
+                parameters: definition.properties.into_iter().collect(),
+                target: None,
+                created_ms: own.ambient.now_ms(),
+            };
+            own.create_database(&name, &database)
+        })
+        .await
+    }
+
+    async fn drop_database(&self, name: &str) -> Result<bool> {
+        let name = name.to_owned();
+        self.own(move |own| own.delete_database(&name)).await
+    }
+
+    async fn set_properties(&self, database: &str, name: &str, properties: Vec<(String, String)>) -> Result<()> {
+        let (database, name) = (database.to_owned(), name.to_owned());
+        self.own(move |own| {
+            let mut input = own.table(&database, &name)?.input;
+            let parameters = input.entry("Parameters").or_insert_with(|| json!({}));
+            for (property, value) in properties {
+                parameters[property] = value.into();
+            }
+            own.update(&database, input)
         })
         .await
     }

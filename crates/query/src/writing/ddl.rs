@@ -1,5 +1,6 @@
 //! Reads Athena's DDL for Iceberg tables, which sqlparser does not know in Hive's words.
 
+mod database;
 mod hive;
 
 use datafusion::error::DataFusionError;
@@ -49,6 +50,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn statement(&mut self) -> Result<Option<Raw>, DataFusionError> {
         use Keyword::{ALTER, CREATE, DROP, EXTERNAL, MSCK, OR, REPAIR, REPLACE, TABLE, VIEW};
+        if let Some(change) = self.database()? {
+            return Ok(Some(Raw::Database(change)));
+        }
         if self.parser.parse_keywords(&[CREATE, OR, REPLACE, VIEW]) {
             return self.view(true).map(Raw::Write).map(Some);
         }

@@ -7,7 +7,7 @@ use iceberg::arrow::type_to_arrow_type;
 use iceberg::spec::{Schema, Transform, Type, UnboundPartitionSpec};
 use lake::TableCreation;
 
-use crate::error::{Error, MEANING, NO_SUCH_COLUMN, Result};
+use crate::error::{Error, MEANING, NO_SUCH_COLUMN, REFUSED, Result};
 use crate::export::Export;
 use crate::external::ExternalDefinition;
 
@@ -69,6 +69,11 @@ impl Definition {
                 }
                 "table_type" if value.eq_ignore_ascii_case("hive") => {}
                 "is_external" if value.eq_ignore_ascii_case("true") => {}
+                "table_type" if value.eq_ignore_ascii_case("iceberg") => {
+                    let error =
+                        Error::new(REFUSED, "an Iceberg table lies in a table bucket here, and this database in none");
+                    return Err(error.with_help("table_type = 'HIVE'; or a database of \"s3tablescatalog/BUCKET\""));
+                }
                 _ => {
                     let error = Error::new(MEANING, format!("{name} = '{value}' has no meaning for an external table"));
                     return Err(error.with_help("format, external_location, write_compression, partitioned_by"));

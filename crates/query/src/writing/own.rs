@@ -58,6 +58,7 @@ impl Engine {
             Act::AddPartitions { partitions, if_not_exists } => place.add_partitions(partitions, if_not_exists).await,
             Act::DropPartitions { values, if_exists } => place.drop_partitions(values, if_exists).await,
             Act::Repair => place.repair().await,
+            Act::SetProperties(properties) => place.set_properties(properties).await,
             _ => Err(Error::new(
                 REFUSED,
                 format!("{} is in no table bucket, and this takes a table of one", place.name()),
@@ -172,6 +173,15 @@ impl Place<'_> {
                 Ok(Done::default())
             }
         }
+    }
+
+    async fn set_properties(&self, properties: Vec<(String, String)>) -> Result<Done> {
+        if self.find().await?.is_none() {
+            return Err(self.missing());
+        }
+        let set = self.own.set_properties(&self.wrote.database, &self.wrote.table, properties);
+        set.await.map_err(failed)?;
+        Ok(Done::default())
     }
 
     async fn insert(
