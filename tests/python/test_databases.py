@@ -8,7 +8,10 @@ from test_lake_formation import Person
 
 BUCKET = "schemalake"
 CATALOG = f"s3tablescatalog/{BUCKET}"
-OPTIONS = {"ResultConfiguration": {"OutputLocation": "s3://schema-results/"}}
+OPTIONS = {
+    "ResultConfiguration": {"OutputLocation": "s3://schema-results/"},
+    "QueryExecutionContext": {"Catalog": "AwsDataCatalog"},
+}
 
 
 @pytest.fixture(scope="module")

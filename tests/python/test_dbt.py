@@ -19,7 +19,10 @@ from test_athena import rows
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "dynaberg"
 PACKAGES = ["dbt-core==1.10.23", "dbt-athena==1.10.2"]
-OUTPUT = {"ResultConfiguration": {"OutputLocation": "s3://dbt-results/answers/"}}
+OUTPUT = {
+    "ResultConfiguration": {"OutputLocation": "s3://dbt-results/answers/"},
+    "QueryExecutionContext": {"Catalog": "AwsDataCatalog"},
+}
 
 
 @pytest.fixture(scope="module")

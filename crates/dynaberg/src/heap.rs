@@ -9,7 +9,7 @@ use query::Memory;
 use tokio_util::sync::CancellationToken;
 
 /// How often freed memory goes back to the system while queries run.
-const TRIM_PAUSE: Duration = Duration::from_secs(1);
+const TRIM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Asks for one arena a core. To be called before there are threads.
 pub fn keep_small() {

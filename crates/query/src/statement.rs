@@ -264,9 +264,10 @@ fn like(options: &ShowStatementOptions) -> Result<Option<String>> {
     match &options.filter_position {
         None => Ok(None),
         Some(Infix(filter) | Suffix(filter)) => match filter {
-            ShowStatementFilter::Like(pattern) | ShowStatementFilter::ILike(pattern) => Ok(Some(pattern.clone())),
-            // Athena's own form: `SHOW TABLES 'trans*'`.
-            ShowStatementFilter::NoKeyword(pattern) => Ok(Some(pattern.replace('*', "%"))),
+            // Athena's patterns are regular expressions, in which people write `*` or `.*`.
+            ShowStatementFilter::Like(pattern)
+            | ShowStatementFilter::ILike(pattern)
+            | ShowStatementFilter::NoKeyword(pattern) => Ok(Some(pattern.replace(".*", "*").replace('*', "%"))),
             ShowStatementFilter::Where(_) => {
                 Err(Error::new(SYNTAX, "SHOW takes no WHERE").with_help("SHOW TABLES LIKE 'trans%'"))
             }

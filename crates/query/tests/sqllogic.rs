@@ -1,12 +1,18 @@
-//! Runs `tests/sql/*.slt`: statements and their answers, in the manner of sqllogictest.
+//! Runs `tests/sql/*.slt`: statements and their answers, in the format of sqllogictest.
 //!
-//! `query`, the statement, `----`, a line per row with values parted by bars; or `error`, the statement, `----`, and the
-//! error's code and message. An empty line ends a record. With `SLT_WRITE=1` the files are rewritten with what was
-//! found, to be read through and committed.
+//! `query TIR` names the columns' kinds (text, whole numbers, other numbers); rows follow `----`, a line each, values parted
+//! by tabs, with `NULL` and `(empty)`. Behind `statement error` and its statement stand the error's code and message, and two
+//! empty lines. With `SLT_WRITE=1` the files are rewritten with what was found, to be read through and committed.
 
 use std::path::Path;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
 use crate::support::*;
+
+const ERROR: &str = "statement error";
 
 /// A statement, the number of its line, and what is expected of it.
 struct Record {
@@ -17,25 +23,27 @@ struct Record {
 
 #[derive(PartialEq)]
 struct Found {
-    kind: &'static str,
+    /// `query TIR`, or [`ERROR`].
+    heading: String,
     lines: Vec<String>,
 }
 
 fn records(text: &str) -> Vec<Record> {
     let mut records = Vec::new();
     let mut lines = text.lines().zip(1..);
-    while let Some((kind, line)) = lines.next() {
-        let kind = match kind {
-            "query" => "query",
-            "error" => "error",
-            other if other.is_empty() || other.starts_with('#') => continue,
-            other => panic!("line {line}: a record starts with `query` or `error`, not `{other}`"),
-        };
+    while let Some((heading, line)) = lines.next() {
+        if heading.is_empty() || heading.starts_with('#') {
+            continue;
+        }
+        assert!(
+            heading.starts_with("query ") || heading == ERROR,
+            "line {line}: a record does not start with `{heading}`"
+        );
         let mut until = |end: &str| -> Vec<String> {
             lines.by_ref().map(|(text, _)| text.to_owned()).take_while(|text| text != end).collect()
         };
         let sql = until("----").join("\n");
-        records.push(Record { line, sql, expected: Found { kind, lines: until("") } });
+        records.push(Record { line, sql, expected: Found { heading: heading.to_owned(), lines: until("") } });
     }
     records
 }
@@ -43,11 +51,39 @@ fn records(text: &str) -> Vec<Record> {
 async fn run(engine: &query::Engine, sql: &str) -> Found {
     match engine.query(sql).await {
         Ok(answer) => {
-            let lines = lines(&answer).join("\n");
-            Found { kind: "query", lines: lines.lines().map(|line| line.trim_end().to_owned()).collect() }
+            let rows: Vec<String> = answer.batches.iter().flat_map(rows).collect();
+            let lines = rows.join("\n").lines().map(|line| line.trim_end().to_owned()).collect();
+            Found { heading: format!("query {}", kinds(&answer.schema)), lines }
         }
-        Err(error) => Found { kind: "error", lines: vec![format!("{} {error}", error.code())] },
+        Err(error) => {
+            let text = format!("{} {error}", error.code());
+            Found { heading: ERROR.to_owned(), lines: text.lines().map(str::to_owned).collect() }
+        }
     }
+}
+
+fn kinds(schema: &Schema) -> String {
+    let kind = |data_type: &DataType| match data_type {
+        of if of.is_integer() => 'I',
+        of if of.is_numeric() => 'R',
+        _ => 'T',
+    };
+    schema.fields().iter().map(|field| kind(field.data_type())).collect()
+}
+
+fn rows(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_null("null");
+    let columns: Vec<_> =
+        batch.columns().iter().map(|column| (column, ArrayFormatter::try_new(column, &options).unwrap())).collect();
+    let row = |row: usize| {
+        let values = columns.iter().map(|(column, text)| match text.value(row).to_string() {
+            _ if column.is_null(row) => "NULL".to_owned(),
+            empty if empty.is_empty() => "(empty)".to_owned(),
+            text => text,
+        });
+        values.collect::<Vec<_>>().join("\t")
+    };
+    (0..batch.num_rows()).map(row).collect()
 }
 
 async fn check(file: &str) {
@@ -59,9 +95,9 @@ async fn check(file: &str) {
     let (mut wrong, mut written) = (Vec::new(), String::new());
     for Record { line, sql, expected } in records(&text) {
         let found = run(&engine, &sql).await;
-        written.push_str(
-            &format!("{}\n{sql}\n----\n{}\n\n", found.kind, found.lines.join("\n")).replace("----\n\n\n", "----\n\n"),
-        );
+        written.push_str(&format!("{}\n{sql}\n----\n", found.heading));
+        found.lines.iter().for_each(|line| written.push_str(&format!("{line}\n")));
+        written.push_str(if found.heading == ERROR { "\n\n" } else { "\n" });
         if found != expected {
             let (expected, found) = (expected.lines.join("\n"), found.lines.join("\n"));
             wrong.push(format!("{file}:{line}: {sql}\nexpected\n{expected}\nfound\n{found}"));
