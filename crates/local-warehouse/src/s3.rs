@@ -15,6 +15,7 @@ mod governed;
 mod intake;
 mod listing;
 mod multipart;
+mod policy;
 mod preconditions;
 mod read;
 mod tagging;

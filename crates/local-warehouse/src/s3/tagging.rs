@@ -25,7 +25,7 @@ pub(super) async fn put_bucket_tagging(
     let PutBucketTaggingInput { bucket, tagging, .. } = request.input;
     let pairs = tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
     let tags = checked(pairs.collect())?;
-    backend.blocking(move |files| Ok(files.buckets.set_tags(&bucket, tags)?)).await?;
+    backend.blocking(move |files| Ok(files.buckets.change(&bucket, |bucket| bucket.tags = tags)?)).await?;
     Ok(S3Response::new(PutBucketTaggingOutput {}))
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn delete_bucket_tagging(
     request: S3Request<DeleteBucketTaggingInput>,
 ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
     let bucket = request.input.bucket;
-    backend.blocking(move |files| Ok(files.buckets.set_tags(&bucket, Tags::new())?)).await?;
+    backend.blocking(move |files| Ok(files.buckets.change(&bucket, |bucket| bucket.tags = Tags::new())?)).await?;
     Ok(S3Response::new(DeleteBucketTaggingOutput {}))
 }
 
