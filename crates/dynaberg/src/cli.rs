@@ -91,7 +91,7 @@ pub enum Verb {
     Dlq(DlqArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
-    /// Wait until everything written to the sources before this call is committed.
+    /// Wait until everything written to the sources before this call is committed, or a delivery stream has delivered.
     Wait(WaitArgs),
 }
 
