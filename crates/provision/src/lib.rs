@@ -18,7 +18,7 @@ pub mod resource;
 pub mod stack;
 
 pub use apply::{Applied, apply};
-pub use call::{Caller, Connection, Service, Services};
+pub use call::{About, Caller, Connection, Service, Services, encode, xml_element, xml_elements};
 pub use destroy::{Destroyed, Left, destroy};
 pub use error::{Error, Refusal, Result};
 pub use fail_point::FailPoint;
