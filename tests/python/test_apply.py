@@ -140,6 +140,34 @@ def test_what_was_applied_runs_and_is_destroyed_without_a_rest(dev, pipeline):
     ]
 
 
+def test_an_apply_works_where_signatures_are_verified(pipeline, tmp_path):
+    within = ["env", "DYNABERG_KEYS=000000000000:root"]
+    dev = Dynaberg(tmp_path / "data", options=["--auth", "strict"], within=within)
+    keys = {"AWS_ACCESS_KEY_ID": "000000000000", "AWS_SECRET_ACCESS_KEY": "root"}
+
+    def run(*arguments):
+        done = subprocess.run(
+            [BINARY, *arguments, "--output", "json"], env=dev.environment | keys, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    try:
+        secrets = {"aws_access_key_id": "000000000000", "aws_secret_access_key": "root"}
+        dev.client("dynamodb", **secrets).create_table(
+            TableName="orders",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        dev.resource("dynamodb", **secrets).Table("orders").put_item(Item={"id": "a", "total": 3})
+        [planned] = run("plan", str(pipeline))
+        assert len(run("apply", str(pipeline), "--plan", planned["id"])["done"]) == len(signs(planned, "add"))
+        assert len(run("destroy", str(pipeline), "--yes", "orders")["removed"]) == len(signs(planned, "add"))
+    finally:
+        dev.stop()
+
+
 def test_an_apply_refuses_a_world_that_has_changed(dev, pipeline):
     source(dev)
     planned = plan(dev, pipeline)

@@ -287,13 +287,21 @@ async fn the_policy_of_a_bucket_is_kept_told_and_removed() {
         let status = served.s3("GET", "/bucket?policyStatus", b"").await;
         assert_eq!(status.elements("IsPublic").concat().to_lowercase(), is_public);
     }
-    for wrong in ["{".to_owned(), r#"{"Statement":[]}"#.to_owned(), policy("May", "arn:aws:s3:::bucket"), policy("Allow", "arn:aws:s3:::other/*")] {
+    for wrong in [
+        "{".to_owned(),
+        r#"{"Statement":[]}"#.to_owned(),
+        policy("May", "arn:aws:s3:::bucket"),
+        policy("Allow", "arn:aws:s3:::other/*"),
+    ] {
         let refused = served.s3("PUT", "/bucket?policy", wrong.as_bytes()).await;
         assert_eq!((refused.status, refused.elements("Code").concat().as_str()), (400, "MalformedPolicy"), "{wrong}");
     }
     assert_eq!(served.s3("DELETE", "/bucket?policy", b"").await.status, 204);
     assert_eq!(served.s3("GET", "/bucket?policyStatus", b"").await.status, 404);
-    assert_eq!(served.s3("PUT", "/nowhere?policy", policy("Deny", "arn:aws:s3:::nowhere").as_bytes()).await.status, 404);
+    assert_eq!(
+        served.s3("PUT", "/nowhere?policy", policy("Deny", "arn:aws:s3:::nowhere").as_bytes()).await.status,
+        404
+    );
 }
 
 #[tokio::test]
