@@ -233,6 +233,8 @@ def test_what_the_earlier_template_holds_stays_in_the_next(dev, pipeline, langua
     Stack(dev, emit(dev, pipeline, "cloudformation"))
     by_hand(dev, emit(dev, pipeline, "cloudformation"))
     assert to_add(dev, pipeline) == []
+    # Another definition would be another table: what a pipeline adds is not the template's.
+    dev.resource("dynamodb").Table("orders").put_item(Item={**ITEM, "id": "b", "added": "later"})
     told = emit(dev, pipeline, language, "--output-file", str(file)).stdout
     again = json.loads(file.read_text())
     part = "Resources" if language == "cloudformation" else "resource"

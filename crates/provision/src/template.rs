@@ -49,10 +49,15 @@ pub fn template(
     earlier: Option<&Value>,
 ) -> Template {
     let parts = Parts::choose(language, declaration, plan, touched, &earlier.map(makes).unwrap_or_default());
-    let document = match language {
-        Language::CloudFormation => cloudformation::document(&parts),
-        Language::Terraform => terraform::document(&parts),
+    let (mut document, table) = match language {
+        Language::CloudFormation => (cloudformation::document(&parts), "/Resources/Table"),
+        Language::Terraform => (terraform::document(&parts), "/resource/aws_cloudformation_stack/table"),
     };
+    // Another definition would be another table, and a pipeline adds columns to this one: what was written stays.
+    let earlier = earlier.filter(|_| parts.keeps_table).and_then(|earlier| earlier.pointer(table));
+    if let (Some(earlier), Some(written)) = (earlier, document.pointer_mut(table)) {
+        *written = earlier.clone();
+    }
     Template { document, by_hand: parts.by_hand, left_out: parts.left_out }
 }
 

@@ -19,6 +19,8 @@ pub struct Parts<'a> {
     makes: Vec<String>,
     pub by_hand: Vec<ByHand>,
     pub left_out: Vec<String>,
+    /// Whether the table is there, made by an earlier template.
+    pub keeps_table: bool,
 }
 
 impl<'a> Parts<'a> {
@@ -39,6 +41,7 @@ impl<'a> Parts<'a> {
             makes: Vec::new(),
             by_hand: Vec::new(),
             left_out: Vec::new(),
+            keeps_table: false,
         };
         for (resource, step) in declaration.resources.iter().zip(&plan.steps) {
             let (blueprint, title) = (resource.blueprint(), resource.title());
@@ -50,6 +53,7 @@ impl<'a> Parts<'a> {
                 Some(by_hand) if is_absent => parts.by_hand.push(by_hand),
                 Some(_) => {}
                 None if is_absent || earlier.contains(&title) => {
+                    parts.keeps_table |= !is_absent && matches!(blueprint, Blueprint::IcebergTable { .. });
                     parts.blueprints.push(blueprint);
                     parts.makes.push(title);
                 }
