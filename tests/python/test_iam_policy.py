@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from botocore.exceptions import ClientError
 
 from dynaberg import BINARY, Dynaberg
 
@@ -172,6 +173,43 @@ def test_without_a_statement_apply_fails_and_shows_it(tmp_path, sid):
         assert shown["Effect"] == "Allow" and shown["Action"] in left_out["Action"]
     finally:
         dev.stop()
+
+
+def test_policies_hold_where_signatures_are_verified_too(tmp_path):
+    allowed = {"Effect": "Allow", "Action": ["s3:ListBucket", "dynamodb:DescribeTable"], "Resource": "*"}
+    (tmp_path / "policy.json").write_text(json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+    options = ["--auth", "strict", "--enforce-policy", f"reader={tmp_path / 'policy.json'}"]
+    within = ["env", "DYNABERG_KEYS=reader:secret,000000000000:root"]
+    dev = Dynaberg(tmp_path / "data", options=options, within=within)
+    try:
+        def client(service, key, secret):
+            return dev.client(service, aws_access_key_id=key, aws_secret_access_key=secret)
+
+        root = client("s3", "000000000000", "root")
+        root.create_bucket(Bucket="letters")
+        reader = client("s3", "reader", "secret")
+        assert reader.list_objects_v2(Bucket="letters")["KeyCount"] == 0
+        for refused in [
+            lambda: reader.put_object(Bucket="letters", Key="a", Body=b"a"),
+            lambda: client("dynamodb", "reader", "secret").list_tables(),
+        ]:
+            with pytest.raises(ClientError, match="AccessDenied.*no identity-based policy allows"):
+                refused()
+        # A policy lets nobody in who cannot sign.
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            client("s3", "reader", "wrong").list_objects_v2(Bucket="letters")
+        assert {"s3:ListBucket", "s3:PutObject", "dynamodb:ListTables"} <= {call["action"] for call in calls(dev)}
+    finally:
+        dev.stop()
+
+
+def test_a_user_without_a_key_is_held_to_nothing_and_refused(tmp_path):
+    (tmp_path / "policy.json").write_text('{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}')
+    command = [BINARY, "dev", "--data-dir", str(tmp_path / "data"), "--port", "0", "--console-port", "0", "--auth"]
+    command += ["strict", "--postgres-port", "off", "--enforce-policy", f"nobody={tmp_path / 'policy.json'}"]
+    environment = {"DYNABERG_KEYS": "somebody:secret"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 252 and "`nobody` has no key" in done.stderr and "DYNABERG_KEYS=nobody:SECRET" in done.stderr
 
 
 @pytest.mark.parametrize("policy", ["{", '{"Statement": [{"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}]}'])

@@ -145,6 +145,10 @@ fn of_s3(method: &Method, path: &[&str], raw: &str, query: &str, has_body: bool)
     if path.len() == 1 {
         let action = match *method {
             Method::GET if has("tagging") => "s3:GetBucketTagging",
+            Method::GET if has("policy") => "s3:GetBucketPolicy",
+            Method::GET if has("policyStatus") => "s3:GetBucketPolicyStatus",
+            Method::PUT if has("policy") => "s3:PutBucketPolicy",
+            Method::DELETE if has("policy") => "s3:DeleteBucketPolicy",
             Method::GET if has("location") => "s3:GetBucketLocation",
             Method::GET if has("uploads") => "s3:ListBucketMultipartUploads",
             Method::GET | Method::HEAD => "s3:ListBucket",

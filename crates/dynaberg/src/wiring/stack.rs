@@ -118,7 +118,7 @@ impl Stack {
         let monitoring = Monitoring::open(&options.data_dir.join("monitoring"), ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let clients = analytics.postgres(authentication.clone());
-        let guard = guard::guard(&options.policies, &options.data_dir, &warehouse)?;
+        let guard = guard::guard(&options.policies, &authentication, &options.data_dir, &warehouse)?;
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())
