@@ -9,8 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from dynaberg import BINARY, Dynaberg, pyiceberg_catalog
-from test_cloudwatch import eventually
+from dynaberg import BINARY, Dynaberg, eventually, pyiceberg_catalog
 
 ROLE = "arn:aws:iam::000000000000:role/forwarder"
 KEY = [("transaction_id", "S", "HASH"), ("timestamp", "N", "RANGE")]

@@ -3,6 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from dynaberg import eventually
 from firehoses import REGION, ROLE, catalog_arn, iceberg, processing, s3
 
 
@@ -215,9 +216,9 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     running.kill()
     running = Dynaberg(tmp_path / "data")
     try:
-        from firehoses import await_that, counts
+        from firehoses import counts
 
-        found = await_that(lambda: counts(running, "kept"))
+        found = eventually(lambda: counts(running, "kept"))
         assert found["incoming_records_total"] == 7
         assert found["buffered_records"] == 7
     finally:

@@ -7,11 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from dynaberg import Dynaberg, read_pyiceberg
+from dynaberg import Dynaberg, eventually, read_pyiceberg
 from firehoses import (
     ACCOUNT,
     ROLE,
-    await_that,
     catalog_arn,
     counts,
     create_table,
@@ -147,7 +146,7 @@ def test_records_that_do_not_fit_go_to_error_objects_and_the_others_to_the_table
         lines = failures(lake.dynaberg, prefix="strict/")
         return lines if len(lines) == 7 else None
 
-    lines = await_that(told)
+    lines = eventually(told)
     assert {line["record"]: line["errorCode"] for line in lines} == bad
     for line in lines:
         assert line["attemptsMade"] == 1 and line["errorMessage"]
@@ -176,12 +175,12 @@ def test_records_for_a_table_that_is_missing_wait_for_it(lake):
         description = lake.client.describe_delivery_stream(DeliveryStreamName="early")["DeliveryStreamDescription"]
         return description.get("FailureDescription", {}).get("Details")
 
-    assert "analytics.late" in await_that(problem)
-    await_that(lambda: counts(lake.dynaberg, "early").get("buffered_records") == 1)
+    assert "analytics.late" in eventually(problem)
+    eventually(lambda: counts(lake.dynaberg, "early").get("buffered_records") == 1)
     lake.table("late")
     settled(lake.dynaberg, "early", 1)
     assert [row["id"] for row in lake.rows("late")] == ["a"]
-    await_that(lambda: problem() is None)
+    eventually(lambda: problem() is None)
 
 
 def test_append_only_refuses_updates(lake):
@@ -311,7 +310,7 @@ def test_the_settings_of_the_sample_deliver_and_account_for_every_record(lake):
         lines = failures(lake.dynaberg, prefix="errors/sample/processing-failed/")
         return lines if len(lines) == 3 else None
 
-    codes = sorted(line["errorCode"] for line in await_that(told))
+    codes = sorted(line["errorCode"] for line in eventually(told))
     assert codes == ["Lambda.DuplicatedRecordId", "Lambda.MissingRecordId", "Lambda.ProcessingFailedStatus"]
 
 
@@ -378,7 +377,7 @@ def test_every_record_is_delivered_once_over_kills(tmp_path):
         assert sorted(row["n"] for row in rows) == list(range(sent))
         rows = read_pyiceberg(running, "analytics.changed", arn)
         assert sorted((row["id"], row["n"]) for row in rows) == sorted(last.items())
-        lines = await_that(lambda: len(failures(running)) == bad and failures(running))
+        lines = eventually(lambda: len(failures(running)) == bad and failures(running))
         assert {line["errorCode"] for line in lines} == {"Iceberg.SchemaTypeMismatch"}
     finally:
         running.stop()
@@ -399,7 +398,7 @@ def test_records_in_error_objects_are_shown_and_put_again(lake):
         return json.loads(lake.dynaberg.run("dlq", "firehose", "mended", *arguments, "--output", "json").stdout)
 
     code = "Lambda.FunctionError"
-    await_that(lambda: shown().get(code, {}).get("records") == 11)
+    eventually(lambda: shown().get(code, {}).get("records") == 11)
     refused = lake.dynaberg.run("dlq", "firehose", "mended", "--redrive", check=False)
     assert refused.returncode == 252 and "--code" in refused.stderr
 
@@ -417,7 +416,7 @@ def test_records_in_error_objects_are_shown_and_put_again(lake):
     assert rest == {"redriven": 7, "remaining": 0, "unreadable": 0}
     settled(lake.dynaberg, "mended", 22)
     assert sorted(row["n"] for row in lake.rows("mended")) == list(range(10))
-    left = await_that(lambda: (found := shown()) and found)
+    left = eventually(lambda: (found := shown()) and found)
     assert {name: found["records"] for name, found in left.items()} == {"Iceberg.InvalidRecordFormat": 1}
 
 
@@ -432,7 +431,7 @@ def test_a_delivery_stream_that_is_made_again_goes_on_with_its_table_and_another
     for number in range(2):
         lake.stream("again", ("again", {}))
         put(lake.client, "again", [{"id": f"{number}", "n": number}])
-        await_that(lambda: len(lake.rows("again")) == number + 1)
+        eventually(lambda: len(lake.rows("again")) == number + 1)
         if number == 0:
             lake.client.delete_delivery_stream(DeliveryStreamName="again")
     lake.stream("intruder", ("again", {}))
@@ -442,5 +441,5 @@ def test_a_delivery_stream_that_is_made_again_goes_on_with_its_table_and_another
         description = lake.client.describe_delivery_stream(DeliveryStreamName="intruder")["DeliveryStreamDescription"]
         return description.get("FailureDescription", {}).get("Details")
 
-    assert "deliverystream/again" in await_that(problem)
+    assert "deliverystream/again" in eventually(problem)
     assert sorted(row["n"] for row in lake.rows("again")) == [0, 1]

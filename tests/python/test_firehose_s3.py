@@ -10,8 +10,8 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from dynaberg import Dynaberg
-from firehoses import ROLE, await_that, counts, failures, objects, processing, put, s3, settled
+from dynaberg import Dynaberg, eventually
+from firehoses import ROLE, counts, failures, objects, processing, put, s3, settled
 
 DELIMITER = processing(("AppendDelimiterToRecord", {"Delimiter": "\\n"}))
 
@@ -84,7 +84,7 @@ def test_records_are_partitioned_by_what_a_query_finds_in_them(dynaberg, firehos
         found = failures(dynaberg, "raw", "unpartitioned/metadata-extraction-failed/")
         return found if len(found) == 2 else None
 
-    assert {line["record"] for line in await_that(told)} == {b'{"n": 8}', b"no json"}
+    assert {line["record"] for line in eventually(told)} == {b'{"n": 8}', b"no json"}
 
 
 def converted(columns_of, compression="SNAPPY", **settings):
@@ -158,7 +158,7 @@ def test_records_become_rows_of_parquet_with_the_columns_of_a_glue_table(dynaber
         lines = failures(dynaberg, "raw", "unconverted/format-conversion-failed/")
         return lines if len(lines) == 2 else None
 
-    assert {line["errorCode"] for line in await_that(told)} == {"DataFormatConversion.ParseError"}
+    assert {line["errorCode"] for line in eventually(told)} == {"DataFormatConversion.ParseError"}
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def test_records_wait_for_a_bucket_and_are_written_once_over_kills(tmp_path):
         described = running.client("firehose").describe_delivery_stream(DeliveryStreamName="waiting")
         return described["DeliveryStreamDescription"].get("FailureDescription", {}).get("Details")
 
-    assert "later" in await_that(problem)
+    assert "later" in eventually(problem)
     running.client("s3").create_bucket(Bucket="later")
     sent = 100
     for _ in range(4):
         put(running.client("firehose"), "waiting", [{"n": number} for number in range(sent, sent + 300)])
         sent += 300
-        await_that(lambda: counts(running, "waiting").get("delivered_records_total", 0) > 0)
+        eventually(lambda: counts(running, "waiting").get("delivered_records_total", 0) > 0)
         running.kill()
         running = Dynaberg(tmp_path / "data")
     try:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dynaberg import Dynaberg, read_pyiceberg
-from firehoses import ROLE, await_that, iceberg, put, settled, warehouse
+from dynaberg import Dynaberg, eventually, read_pyiceberg
+from firehoses import ROLE, iceberg, put, settled, warehouse
 from test_firehose_iceberg import COLUMNS, query
 
 
@@ -74,4 +74,4 @@ def test_a_stream_that_comes_later_is_waited_for(dynaberg):
     make_stream(dynaberg, "later", 1)
     produce(dynaberg.client("kinesis"), "later", 0, 5)
     settled(dynaberg, "from-kinesis", 5)
-    assert await_that(lambda: len(read_pyiceberg(dynaberg, "analytics.later", table)) == 5)
+    assert eventually(lambda: len(read_pyiceberg(dynaberg, "analytics.later", table)) == 5)
