@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::path::Path;
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -19,6 +20,9 @@ const GARBAGE_PREFIX: u8 = b'g';
 const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
 /// The least that the store takes.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// How long a flush is waited for, ten seconds in all: on a full disk it never ends.
+const FLUSH_PAUSE: Duration = Duration::from_millis(10);
+const FLUSH_LOOKS_MAX: usize = 1_000;
 
 pub(super) struct Store {
     database: Database,
@@ -68,6 +72,35 @@ impl Store {
         }
         batch.insert(&self.meta, DRAINED, draft.catalog.drained.to_be_bytes());
         batch.commit()?;
+        Ok(())
+    }
+
+    /// Puts everything into tables; tells whether the journals are not needed any more. Nobody may write meanwhile.
+    pub(super) fn flush(&self) -> Result<bool, KinesisLogError> {
+        self.records.rotate_memtable()?;
+        self.meta.rotate_memtable()?;
+        for _ in 0..FLUSH_LOOKS_MAX {
+            let waiting = self.records.sealed_memtable_count() + self.meta.sealed_memtable_count();
+            if waiting + self.database.outstanding_flushes() + self.database.active_compactions() == 0 {
+                return Ok(true);
+            }
+            std::thread::sleep(FLUSH_PAUSE);
+        }
+        Ok(false)
+    }
+
+    /// Removes the journals of the closed store in `folder`, all of whose content [`Store::flush`] has put into tables.
+    pub(super) fn remove_journals(folder: &Path) -> Result<(), KinesisLogError> {
+        let mut journals = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "jnl") {
+                journals.push(path);
+            }
+        }
+        for journal in journals {
+            std::fs::remove_file(journal)?;
+        }
         Ok(())
     }
 
