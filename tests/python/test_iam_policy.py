@@ -26,7 +26,7 @@ queue = "shop-letters"
 """
 
 
-@pytest.fixture(params=["dynamodb", "kinesis"])
+@pytest.fixture(params=["dynamodb", "kinesis", 'kinesis"\nfan_out = "orders-reader'])
 def pipeline(request, tmp_path):
     path = tmp_path / "orders.toml"
     path.write_text(FILE.replace("STREAM", request.param))
@@ -150,7 +150,7 @@ def test_no_policy_has_a_wildcard_that_is_not_needed(pipeline):
         for statement in policy["Statement"]:
             assert not any("*" in action for action in statement["Action"])
             if "*" in statement["Resource"]:
-                is_narrow = statement["Resource"].endswith(("/table/*", "/stream/*", "shop-letters/*", "errors/*"))
+                is_narrow = statement["Resource"].endswith(("/table/*", "/stream/*", "shop-letters/*", "errors/*", "orders-reader:*"))
                 assert is_narrow or statement["Sid"] == "ListLakes", statement
             if statement["Resource"].endswith("/table/*") and statement["Sid"] != "ReadTableMark":
                 assert statement["Condition"]["StringEquals"]["s3tables:tableName"] == "orders"

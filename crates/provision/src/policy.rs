@@ -24,6 +24,8 @@ pub struct Touched {
     /// The Kinesis stream that it reads, or, where it reads the table's own, the one that it would read.
     pub kinesis_stream: String,
     pub reads_kinesis: bool,
+    /// The consumer to which that stream is pushed.
+    pub consumer: Option<String>,
     /// The table bucket's ARN.
     pub table_bucket: String,
     pub namespace: String,
@@ -249,6 +251,23 @@ fn run(touched: &Touched) -> Vec<Statement> {
             format!("{}/stream/*", touched.source()),
         ),
     });
+    if let Some(consumer) = &touched.consumer {
+        let actions = &["DescribeStreamConsumer", "RegisterStreamConsumer", "SubscribeToShard"];
+        statements.push(Statement::new(
+            "FindConsumer",
+            "to read as a registered consumer; its rights are asked for of the stream and of the consumer",
+            "kinesis",
+            actions,
+            touched.stream(),
+        ));
+        statements.push(Statement::new(
+            "ReadAsConsumer",
+            "the same of the consumer, whose ARN ends in the moment when it was registered",
+            "kinesis",
+            actions,
+            format!("{}/consumer/{consumer}:*", touched.stream()),
+        ));
+    }
     if touched.function.is_some() {
         statements.extend(invoke(touched, "records pass through the function"));
     }
