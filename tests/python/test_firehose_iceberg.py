@@ -183,6 +183,57 @@ def test_records_for_a_table_that_is_missing_wait_for_it(lake):
     eventually(lambda: problem() is None)
 
 
+def test_records_for_a_table_that_is_missing_for_longer_than_they_are_retried_go_to_error_objects(lake):
+    lake.stream("impatient", ("never", {"S3ErrorOutputPrefix": "never/"}), RetryOptions={"DurationInSeconds": 0})
+    put(lake.client, "impatient", [{"id": "a", "n": 1}, {"id": "b", "n": 2}])
+    found = settled(lake.dynaberg, "impatient", 2)
+    assert found["failed_records_total"] == 2 and found["delivered_records_total"] == 0
+    lines = eventually(lambda: failures(lake.dynaberg, prefix="never/iceberg-failed/"))
+    assert [json.loads(line["record"])["id"] for line in lines] == ["a", "b"]
+    assert {line["errorCode"] for line in lines} == {"Iceberg.NoSuchTable"}
+    # What comes once the table is there is delivered, and what was given up can be put again.
+    lake.table("never")
+    put(lake.client, "impatient", [{"id": "c", "n": 3}])
+    assert settled(lake.dynaberg, "impatient", 3)["delivered_records_total"] == 1
+    redrive = ["dlq", "firehose", "impatient", "--redrive", "--code", "Iceberg.NoSuchTable"]
+    lake.dynaberg.run(*redrive)
+    settled(lake.dynaberg, "impatient", 5)
+    assert sorted(row["id"] for row in lake.rows("never")) == ["a", "b", "c"]
+
+
+def test_all_records_are_backed_up_as_they_were_put_once_over_kills(tmp_path):
+    running = Dynaberg(tmp_path / "data")
+    arn = warehouse(running, "lake", {"kept": COLUMNS})
+    running.client("s3").create_bucket(Bucket="failed")
+    place = s3(Prefix="all/", ErrorOutputPrefix="errors/")
+    settings = iceberg("lake", ("kept", {}), S3BackupMode="AllData", S3Configuration=place)
+    running.client("firehose").create_delivery_stream(
+        DeliveryStreamName="all", IcebergDestinationConfiguration=settings
+    )
+    sent = []
+    for turn in range(4):
+        batch = [{"id": f"{turn}-{number}", "n": number} for number in range(50)]
+        batch[7] = {"id": f"{turn}-7", "n": "not a number"}
+        put(running.client("firehose"), "all", batch)
+        sent += batch
+        running.kill()
+        running = Dynaberg(tmp_path / "data", ports=running.ports)
+    try:
+        found = settled(running, "all", 200)
+        assert (found["delivered_records_total"], found["failed_records_total"]) == (196, 4)
+        assert len(read_pyiceberg(running, "analytics.kept", arn)) == 196
+
+        def backed_up():
+            text = b"".join(objects(running, "failed", "all/").values()).decode()
+            # Without a delimiter one record follows another.
+            records = [json.loads(record) for record in text.replace("}{", "}\n{").split("\n") if record]
+            return records if len(records) >= 200 else None
+
+        assert sorted(eventually(backed_up), key=json.dumps) == sorted(sent, key=json.dumps)
+    finally:
+        running.stop()
+
+
 def test_append_only_refuses_updates(lake):
     lake.table("grows")
     lake.stream("grows", ("grows", {}), AppendOnly=True, **query())
@@ -248,6 +299,10 @@ def test_the_settings_of_the_sample_deliver_and_account_for_every_record(lake):
         "RoleArn": ROLE,
     }
     logging = {"Enabled": True, "LogGroupName": "/aws/firehose/transactions", "LogStreamName": "IcebergDelivery"}
+    logs = lake.dynaberg.client("logs")
+    place = {"logGroupName": logging["LogGroupName"], "logStreamName": logging["LogStreamName"]}
+    logs.create_log_group(logGroupName=place["logGroupName"])
+    logs.create_log_stream(**place)
     configuration = {
         "RoleARN": ROLE,
         "CatalogConfiguration": {"CatalogARN": catalog_arn(lake.bucket)},
@@ -312,6 +367,14 @@ def test_the_settings_of_the_sample_deliver_and_account_for_every_record(lake):
 
     codes = sorted(line["errorCode"] for line in eventually(told))
     assert codes == ["Lambda.DuplicatedRecordId", "Lambda.MissingRecordId", "Lambda.ProcessingFailedStatus"]
+
+    def logged():
+        events = [json.loads(event["message"]) for event in logs.get_log_events(**place)["events"]]
+        return events if len(events) == 3 else None
+
+    assert sorted(event["errorCode"] for event in eventually(logged)) == codes
+    assert all(event["deliveryStreamARN"].endswith(":deliverystream/sample") for event in logged())
+    logs.delete_log_group(logGroupName=place["logGroupName"])
 
 
 ROUTING_HANDLER = """

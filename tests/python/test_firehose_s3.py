@@ -87,6 +87,33 @@ def test_records_are_partitioned_by_what_a_query_finds_in_them(dynaberg, firehos
     assert {line["record"] for line in eventually(told)} == {b'{"n": 8}', b"no json"}
 
 
+def test_records_are_backed_up_before_a_query_fails_on_them(dynaberg, firehose):
+    dynaberg.client("s3").create_bucket(Bucket="backup")
+    query = ("MetadataExtraction", {"MetadataExtractionQuery": "{region: .region}", "JsonParsingEngine": "JQ-1.6"})
+    settings = s3(
+        "raw",
+        Prefix="kept/region=!{partitionKeyFromQuery:region}/",
+        ErrorOutputPrefix="kept-errors/",
+        BufferingHints={"SizeInMBs": 64, "IntervalInSeconds": 0},
+        DynamicPartitioningConfiguration={"Enabled": True},
+        ProcessingConfiguration=processing(query, ("AppendDelimiterToRecord", {"Delimiter": "\\n"})),
+        S3BackupMode="Enabled",
+        S3BackupConfiguration=s3("backup", Prefix="all/", CompressionFormat="GZIP"),
+    )
+    firehose.create_delivery_stream(DeliveryStreamName="backed-up", ExtendedS3DestinationConfiguration=settings)
+    put(firehose, "backed-up", [{"n": 1, "region": "EU"}, b"no json;", {"n": 2}])
+    found = settled(dynaberg, "backed-up", 3)
+    assert (found["delivered_records_total"], found["failed_records_total"]) == (1, 2)
+
+    def kept():
+        written = objects(dynaberg, "backup", "all/")
+        return b"".join(gzip.decompress(content) for content in written.values())
+
+    expected = b'{"n": 1, "region": "EU"}no json;{"n": 2}'
+    assert len(eventually(lambda: (found := kept()) and len(found) >= len(expected) and found)) == len(expected)
+    assert kept() == expected
+
+
 def converted(columns_of, compression="SNAPPY", **settings):
     """Parquet with the columns of a table of Glue's database `raw`."""
     return s3(
