@@ -172,8 +172,7 @@ impl Draft {
     /// Sends the request over HTTP/2, to `host` as the client calls it.
     pub async fn send_http2(self, served: &Served, host: &str) -> Answer {
         let stream = TcpStream::connect(&served.host).await.unwrap();
-        let (mut sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let mut request = Request::builder().method(self.method).uri(format!("http://{host}{}", self.target));
         for (name, value) in self.headers.iter().filter(|(name, _)| name != "host") {

@@ -9,7 +9,8 @@ use super::case::CaseSection;
 use super::place::{self, Misfit};
 use super::transform::{Declared, TransformSection};
 use super::value::{
-    Catalog, S3Prefix, TargetName, parse_consumer, parse_duration, parse_partition_field, parse_queue, parse_size, parse_source_table,
+    Catalog, S3Prefix, TargetName, parse_consumer, parse_duration, parse_partition_field, parse_queue, parse_size,
+    parse_source_table,
 };
 use super::{PipelineFile, SourceStream};
 use crate::failure::Exit;

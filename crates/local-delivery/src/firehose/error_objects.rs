@@ -10,12 +10,12 @@ use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::firehose::{Firehose, delivery_log};
 use crate::firehose::error::{Error, Result};
 use crate::firehose::object_name::{Content, object_name};
 use crate::firehose::settings::S3Destination;
 use crate::firehose::stream::{DeliveryStream, Destination};
 use crate::firehose::table_delivery::report;
+use crate::firehose::{Firehose, delivery_log};
 
 const PAUSE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(3_600);

@@ -80,8 +80,7 @@ async fn step(firehose: &Firehose, number: i64) -> Result<Option<Duration>> {
         let (kind, partition_keys) = (lane.kind, lane.partition_keys.clone());
         let written = write(firehose, &stream, settings, lane).await;
         let problem = written.as_ref().err().map(|error| format!("records wait: {error}"));
-        let told =
-            move |connection: &Connection| report(connection, number, kind, &partition_keys, problem.as_deref());
+        let told = move |connection: &Connection| report(connection, number, kind, &partition_keys, problem.as_deref());
         firehose.store.run(told).await?;
         written?;
         firehose.bells.ring(bells::CHANGES);

@@ -145,9 +145,8 @@ impl TableDelivery {
         let (stream, lane, now_ms) = (self.stream, self.lane, self.firehose.ambient.now_ms());
         loop {
             let failure = failure.clone();
-            let give_up = move |connection: &Connection| {
-                buffer::give_up(connection, stream, lane, arrived_ms, &failure, now_ms)
-            };
+            let give_up =
+                move |connection: &Connection| buffer::give_up(connection, stream, lane, arrived_ms, &failure, now_ms);
             let count = self.firehose.store.run(give_up).await?;
             if count > 0 {
                 self.firehose.bells.ring(self.stream);

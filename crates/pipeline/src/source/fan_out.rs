@@ -162,9 +162,7 @@ impl Position {
         let position = match self {
             Self::TrimHorizon => of(ShardIteratorType::TrimHorizon),
             Self::Latest => of(ShardIteratorType::Latest),
-            Self::AtTimestamp(from_ms) => {
-                of(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*from_ms))
-            }
+            Self::AtTimestamp(from_ms) => of(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*from_ms)),
             Self::At(number) => of(ShardIteratorType::AtSequenceNumber).sequence_number(number.as_str()),
             Self::After(number) => of(ShardIteratorType::AfterSequenceNumber).sequence_number(number.as_str()),
         };

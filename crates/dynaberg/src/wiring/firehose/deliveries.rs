@@ -104,7 +104,13 @@ impl Missing {
 
 /// Loads the table. Where it is missing for too long, records are given up: no pipeline runs that could have them in a
 /// commit.
-async fn find_table(lake: &lake::Catalog, table: &TableIdent, delivery: &TableDelivery, aws: &Aws, missing: &Missing) -> Result<()> {
+async fn find_table(
+    lake: &lake::Catalog,
+    table: &TableIdent,
+    delivery: &TableDelivery,
+    aws: &Aws,
+    missing: &Missing,
+) -> Result<()> {
     let Err(error) = lake.load_table(table).await else {
         missing.is_there();
         return Ok(());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use pipeline::{
-    AwsStreamApi, DynamoDbStreamsSource, FanOutApi, KeyAttribute, KinesisSource, KinesisStreamApi, Order, OrderOptions, Result,
-    Source, StreamApi, StreamAt,
+    AwsStreamApi, DynamoDbStreamsSource, FanOutApi, KeyAttribute, KinesisSource, KinesisStreamApi, Order, OrderOptions,
+    Result, Source, StreamApi, StreamAt,
 };
 
 use super::Assembly;
