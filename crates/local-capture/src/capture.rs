@@ -151,7 +151,7 @@ impl Capture {
                 _ = drain.tick() => self.drain(&mut failing).await,
                 _ = sweep.tick() => self.sweep_expired_items().await,
                 _ = trim.tick() => self.trim_kinesis(&shutdown).await,
-                _ = settle.tick() => self.settle_kinesis().await,
+                _ = settle.tick() => self.regions.opened().iter().for_each(|region| region.kinesis.settle()),
             }
         }
     }
@@ -182,12 +182,6 @@ impl Capture {
                 // A failure was logged; the next round tries again.
                 has_more = region.kinesis.trim(region.ambient.now_ms()).await.unwrap_or(false);
             }
-        }
-    }
-
-    async fn settle_kinesis(&self) {
-        for region in self.regions.opened() {
-            region.kinesis.settle().await;
         }
     }
 

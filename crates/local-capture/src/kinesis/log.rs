@@ -214,9 +214,9 @@ impl KinesisLog {
     }
 
     /// Gives back what the journals take on the disk, where the log is quiet: see [`settle`].
-    pub(crate) async fn settle(&self) {
-        // A log that is being closed settles when it is opened again.
-        let _ = self.jobs().send(Job::Settle).await;
+    pub(crate) fn settle(&self) {
+        // Where puts wait, nothing is quiet.
+        let _ = self.jobs().try_send(Job::Settle);
     }
 }
 
