@@ -13,9 +13,8 @@ import pyarrow as pa
 import pytest
 
 import functions
-from dynaberg import BINARY, Dynaberg, pyiceberg_catalog
+from dynaberg import BINARY, Dynaberg, eventually, pyiceberg_catalog
 from firehoses import iceberg, processing, put, s3
-from test_cloudwatch import eventually
 
 ROLE = "arn:aws:iam::000000000000:role/forwarder"
 KEY = [("transaction_id", "S", "HASH"), ("timestamp", "N", "RANGE")]

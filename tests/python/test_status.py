@@ -2,8 +2,8 @@
 
 import pytest
 
-from dynaberg import Dynaberg
-from firehoses import await_that, iceberg, put, s3, warehouse
+from dynaberg import Dynaberg, eventually
+from firehoses import iceberg, put, s3, warehouse
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_waiting_for_a_delivery_stream_that_cannot_deliver_ends_with_its_name(de
     put(client, "bad", [{"id": "a", "total": 1}])
     done = dev.run("wait", "--delivery-stream", "bad", "--timeout", "500ms", check=False)
     assert done.returncode == 1 and "bad" in done.stderr and "Try: dynaberg status" in done.stderr
-    found = await_that(lambda: told(dev, "bad")["state"] == "hindered" and told(dev, "bad"))
+    found = eventually(lambda: told(dev, "bad")["state"] == "hindered" and told(dev, "bad"))
     assert "never_made" in found["problem"] and found["buffered"] == 1 and found["oldest_seconds"] > 0
     assert found["problem"] in dev.run("status", "--output", "table").stdout
     client.delete_delivery_stream(DeliveryStreamName="bad")

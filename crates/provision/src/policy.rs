@@ -28,6 +28,8 @@ pub struct Touched {
     /// The Kinesis stream that it reads, or, where it reads the table's own, the one that it would read.
     pub kinesis_stream: String,
     pub reads_kinesis: bool,
+    /// The consumer to which that stream is pushed.
+    pub consumer: Option<String>,
     /// The table bucket's ARN.
     pub table_bucket: String,
     pub namespace: String,

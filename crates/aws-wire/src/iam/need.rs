@@ -99,6 +99,13 @@ fn of_json(asked: &Asked<'_>, service: &str, body: &Value, path: &[&str]) -> Vec
             }
             needs
         }
+        "kinesis" if matches!(operation, "DescribeStreamConsumer" | "RegisterStreamConsumer" | "SubscribeToShard") => {
+            // Asked for of both, where AWS may be content with one of them.
+            let named = || Some(format!("{}/consumer/{}:*", text("StreamARN")?, text("ConsumerName")?));
+            let consumer = text("ConsumerARN").map(str::to_owned).or_else(named).unwrap_or_else(|| "*".to_owned());
+            let stream = consumer.split("/consumer/").next().unwrap_or_default();
+            vec![need(&*action, stream), need(&*action, &*consumer)]
+        }
         "kinesis" => {
             let stream = text("StreamARN").map(str::to_owned);
             let stream = stream.or_else(|| text("StreamName").map(|name| named("kinesis", "stream/", name)));

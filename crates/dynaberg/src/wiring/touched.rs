@@ -19,9 +19,9 @@ pub async fn touched(
         return Err(Failure::new(Exit::Usage, message).advise("--catalog with a table bucket's ARN"));
     };
     let account = account.unwrap_or_else(|| table_bucket.split(':').nth(4).unwrap_or_default()).to_owned();
-    let named = match &file.stream {
-        SourceStream::Kinesis { named } => named.clone(),
-        SourceStream::DynamoDb => None,
+    let (named, consumer) = match &file.stream {
+        SourceStream::Kinesis { named, fan_out } => (named.clone(), fan_out.clone()),
+        SourceStream::DynamoDb => (None, None),
     };
     let letters = file.dead_letters.as_ref().map(|prefix| {
         let (bucket, prefix) = prefix.0.trim_start_matches("s3://").split_once('/').unwrap_or_default();
@@ -35,6 +35,7 @@ pub async fn touched(
     Ok(Touched {
         kinesis_stream: named.unwrap_or_else(|| format!("{}-changes", file.source_table)),
         reads_kinesis: matches!(file.stream, SourceStream::Kinesis { .. }),
+        consumer,
         source_table: file.source_table.clone(),
         namespace: file.target.namespace.clone(),
         table: file.target.table.clone(),

@@ -31,9 +31,13 @@ impl Firehose {
             let sql = "SELECT name, document LIKE '%\"Iceberg\":%', received, received_bytes, dropped, failed,
                          (SELECT coalesce(sum(delivered), 0) FROM lane WHERE stream = number_),
                          (SELECT coalesce(sum(delivered_bytes), 0) FROM lane WHERE stream = number_),
-                         (SELECT count(*) FROM record WHERE stream = number_) -
+                         (SELECT count(*) FROM record WHERE stream = number_ AND number > settled) +
+                           (SELECT count(*) FROM routed JOIN lane ON lane.number = routed.lane
+                            WHERE lane.stream = number_ AND lane.kind <> 'backup') -
                            (SELECT count(*) FROM refused WHERE stream = number_),
-                         (SELECT min(arrived_at) FROM record WHERE stream = number_),
+                         (SELECT min(arrived_at) FROM record WHERE stream = number_ AND (number > settled OR number =
+                           (SELECT min(routed.record) FROM routed JOIN lane ON lane.number = routed.lane
+                            WHERE lane.stream = number_ AND lane.kind <> 'backup'))),
                          (SELECT min(problem) FROM lane WHERE stream = number_)
                        FROM (SELECT number AS number_, * FROM delivery_stream) ORDER BY number_";
             let mut statement = connection.prepare_cached(sql)?;

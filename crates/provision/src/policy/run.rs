@@ -30,6 +30,23 @@ pub(super) fn statements(touched: &Touched) -> Vec<Statement> {
             format!("{}/stream/*", touched.source()),
         ),
     });
+    if let Some(consumer) = &touched.consumer {
+        let actions = &["DescribeStreamConsumer", "RegisterStreamConsumer", "SubscribeToShard"];
+        statements.push(Statement::new(
+            "FindConsumer",
+            "to read as a registered consumer; its rights are asked for of the stream and of the consumer",
+            "kinesis",
+            actions,
+            touched.stream(),
+        ));
+        statements.push(Statement::new(
+            "ReadAsConsumer",
+            "the same of the consumer, whose ARN ends in the moment when it was registered",
+            "kinesis",
+            actions,
+            format!("{}/consumer/{consumer}:*", touched.stream()),
+        ));
+    }
     if touched.function.is_some() {
         statements.extend(invoke(touched, "records pass through the function"));
     }
