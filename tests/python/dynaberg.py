@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from decimal import Decimal
 
 import boto3
@@ -102,6 +103,15 @@ class Dynaberg:
         self.process.terminate()
         self.process.wait(timeout=30)
         self.log.close()
+
+
+def eventually(probe, timeout=60):
+    """What `probe` gives, once that is something: it looks at work in the background."""
+    deadline = time.monotonic() + timeout
+    while not (found := probe()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
+    return found
 
 
 def scan(table):

@@ -2,11 +2,11 @@
 
 import base64
 import json
-import time
+
+from dynaberg import eventually
 
 REGION, ACCOUNT = "us-east-1", "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/firehose"
-DEADLINE_S = 60
 
 
 def catalog_arn(bucket=None):
@@ -80,16 +80,6 @@ def put(client, stream, records):
         assert answer["FailedPutCount"] == 0
 
 
-def await_that(holds, deadline_s=DEADLINE_S):
-    """Polls until `holds` gives something true, and gives that."""
-    until = time.monotonic() + deadline_s
-    while True:
-        if found := holds():
-            return found
-        assert time.monotonic() < until, "it did not come to hold in time"
-        time.sleep(0.1)
-
-
 def counts(dynaberg, stream):
     """The metrics of a delivery stream, by what stands between `dynaberg_firehose_` and its labels."""
     import urllib.request
@@ -110,7 +100,7 @@ def settled(dynaberg, stream, received):
         done = found.get("incoming_records_total") == received and found["buffered_records"] == 0
         return found if done else None
 
-    found = await_that(is_settled)
+    found = eventually(is_settled)
     outcomes = ("delivered_records_total", "dropped_records_total", "failed_records_total")
     assert received == sum(found[name] for name in outcomes), found
     return found

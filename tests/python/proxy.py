@@ -9,10 +9,12 @@ HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
 class Proxy:
-    """Forwards to `endpoint`. `fail(method, path, target)` gives a status and a body to answer instead, or None."""
+    """Forwards to `endpoint`. `fail(method, path, target)` gives a status and a body to answer instead, or None;
+    `change(path, body, headers)` gives the headers that are sent on."""
 
     def __init__(self, endpoint):
         self.fail = lambda method, path, target: None
+        self.change = lambda path, body, headers: headers
         proxy, address = self, urlparse(endpoint).netloc
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,6 +27,7 @@ class Proxy:
                     return self.reply(failure[0], {"content-type": "application/x-amz-json-1.0"}, failure[1])
                 connection = http.client.HTTPConnection(address, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+                headers = proxy.change(self.path, body, headers)
                 try:
                     connection.request(self.command, self.path, body=body, headers=headers)
                     response = connection.getresponse()

@@ -4,14 +4,13 @@ import datetime
 import json
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
 import botocore.exceptions
 import pytest
 
-from dynaberg import Dynaberg
+from dynaberg import Dynaberg, eventually
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +25,6 @@ def namespace():
 
 def ago(**duration):
     return datetime.datetime.now(datetime.UTC) - datetime.timedelta(**duration)
-
-
-def eventually(look, timeout=30):
-    """What `look` gives, once that is something."""
-    deadline = time.monotonic() + timeout
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.2)
-    return found
 
 
 def refused(call, **parameters):

@@ -3,11 +3,14 @@
 import importlib.util
 import json
 import random
+import re
+import signal
 import subprocess
 
 import pytest
 
 from dynaberg import BINARY, ROOT, Dynaberg, read_pyiceberg, rows_of, scan
+from proxy import Proxy
 
 CONTEXT = """{
   "table_bucket_name": "streamtablebucket",
@@ -21,6 +24,12 @@ BUCKET = "arn:aws:s3tables:us-east-1:000000000000:bucket/streamtablebucket"
 WRITER = "arn:aws:iam::000000000000:role/dynaberg-transactions"
 SOURCE = "financial-transactions"
 KEY = ["transaction_id", "timestamp"]
+TLS = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def recovery(dev):
+    backups = dev.client("dynamodb").describe_continuous_backups(TableName=SOURCE)["ContinuousBackupsDescription"]
+    return backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
 
 
 def sample():
@@ -123,6 +132,9 @@ def test_the_blogs_stacks_are_deployed_run_and_leave_nothing(dev, tmp_path, stre
     description = dev.client("dynamodb").describe_table(TableName=SOURCE)["Table"]
     assert [key["AttributeName"] for key in description["KeySchema"]] == KEY
     assert description["ProvisionedThroughput"]["ReadCapacityUnits"] == 10
+    assert recovery(dev) == "ENABLED"
+    policy = json.loads(dev.client("s3").get_bucket_policy(Bucket="streambucket")["Policy"])
+    assert [(it["Effect"], it["Condition"]) for it in policy["Statement"]] == [("Deny", TLS)]
     schema = dev.client("glue").get_table(
         CatalogId="000000000000:s3tablescatalog/streamtablebucket", DatabaseName="analytics", Name="transactions"
     )["Table"]["StorageDescriptor"]["Columns"]
@@ -216,6 +228,72 @@ def test_diff_and_ls_change_nothing(dev, context):
     assert {step["sign"] for plan in plans for step in plan["steps"]} == {"keep"}
 
 
+def test_what_somebody_switched_off_is_switched_on_again(dev, context):
+    deploy(dev, context)
+    off = {"PointInTimeRecoveryEnabled": False}
+    dev.client("dynamodb").update_continuous_backups(TableName=SOURCE, PointInTimeRecoverySpecification=off)
+    # A statement of somebody else stays where ours comes back.
+    theirs = {"Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject"}
+    theirs["Resource"] = "arn:aws:s3:::streambucket/*"
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [theirs]})
+    dev.client("s3").put_bucket_policy(Bucket="streambucket", Policy=policy)
+    plans = json.loads(call(dev, context, "diff").stdout)
+    changed = [(step["kind"], step["detail"]) for plan in plans for step in plan["steps"] if step["sign"] == "change"]
+    assert changed == [("dynamodb table", "point-in-time recovery"), ("bucket", "by TLS only")]
+    deploy(dev, context)
+    assert recovery(dev) == "ENABLED"
+    policy = json.loads(dev.client("s3").get_bucket_policy(Bucket="streambucket")["Policy"])
+    assert [it["Sid"] for it in policy["Statement"]] == ["Theirs", "DenyUnencryptedTransport"]
+    assert destroy(dev, context)["left"] == []
+
+
+class ByIam(Proxy):
+    """Stands for an IAM that lets the deployer do everything: only who calls is asked as the deployer."""
+
+    def __init__(self, endpoint):
+        super().__init__(endpoint)
+        self.change = lambda path, body, headers: {
+            name: value if b"GetCallerIdentity" in body else re.sub("Credential=deployer/", "Credential=dev/", value)
+            for name, value in headers.items()
+        }
+
+
+@pytest.mark.parametrize("fail_point", [None, "before", "after"])
+def test_a_deployer_becomes_an_administrator_beside_the_others_and_ceases_to_be(dev, context, fail_point):
+    lake_formation = dev.client("lakeformation")
+
+    def admins():
+        settings = lake_formation.get_data_lake_settings()["DataLakeSettings"]
+        return [admin["DataLakePrincipalIdentifier"].rsplit("/", 1)[1] for admin in settings["DataLakeAdmins"]]
+
+    anna = {"DataLakePrincipalIdentifier": "arn:aws:iam::000000000000:user/anna"}
+    lake_formation.put_data_lake_settings(DataLakeSettings={"DataLakeAdmins": [anna]})
+    proxy = ByIam(dev.endpoint)
+
+    def run(verb, *arguments, fail_at=None):
+        environment = dev.environment | {"AWS_ENDPOINT_URL": proxy.endpoint, "AWS_ACCESS_KEY_ID": "deployer"}
+        environment |= {"DYNABERG_FAIL_POINT": fail_at} if fail_at else {}
+        command = [BINARY, verb, *arguments, "--context", str(context), "--output", "json"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    try:
+        assert run("deploy", "PipelineStack").returncode == 0
+        if fail_point:
+            # The changes of the stack: bucket and its policy, link, the administrator's mark, the settings.
+            killed = run("deploy", "LakeFormationStack", fail_at=f"{fail_point}:5")
+            assert killed.returncode == -signal.SIGKILL
+            assert admins() == (["anna"] if fail_point == "before" else ["anna", "deployer"])
+        done = run("deploy", "--all")
+        assert done.returncode == 0, done.stderr
+        assert admins() == ["anna", "deployer"]
+        assert all(step["sign"] == "keep" for plan in json.loads(run("diff").stdout) for step in plan["steps"])
+        done = run("destroy", "--all", "--yes", "all")
+        assert done.returncode == 0 and json.loads(done.stdout)["left"] == []
+        assert admins() == ["anna"]
+    finally:
+        proxy.stop()
+
+
 def test_administrators_and_grants_of_others_stay_as_they_are(dev, context):
     lake_formation = dev.client("lakeformation")
     others = [{"DataLakePrincipalIdentifier": f"arn:aws:iam::000000000000:user/{name}"} for name in ("anna", "deployer")]
@@ -243,7 +321,7 @@ def test_killed_at_any_change_the_next_deploy_and_destroy_finish(dev, context, m
             done = call(dev, context, verb, *arguments, check=False, fail_point=f"{moment}:{change}")
             if done.returncode == 0:
                 break
-            assert done.returncode < 0, done.stderr
+            assert done.returncode == -signal.SIGKILL, done.stderr
             kills += 1
             call(dev, context, verb, *arguments)
             if verb == "deploy":

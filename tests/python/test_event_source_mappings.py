@@ -1,13 +1,12 @@
 """Event source mappings by boto3: records of a DynamoDB stream, handed to a Python function."""
 
 import json
-import time
 import uuid
 
 import pytest
 from botocore.exceptions import ClientError
 
-from dynaberg import Dynaberg
+from dynaberg import Dynaberg, eventually
 from functions import create
 
 # Appends what it was handed to a file; fails where a record of the batch says so.
@@ -88,14 +87,6 @@ def connect(functions, recorded, table, **settings):
             **settings,
         }
     )["UUID"]
-
-
-def eventually(probe, timeout=60):
-    deadline = time.monotonic() + timeout
-    while not (found := probe()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-    return found
 
 
 def test_a_mapping_lives_from_its_creation_to_its_deletion(functions, table, tmp_path):

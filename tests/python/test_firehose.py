@@ -3,6 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from dynaberg import eventually
 from firehoses import REGION, ROLE, catalog_arn, iceberg, processing, s3
 
 
@@ -161,7 +162,11 @@ PARTITIONED = {"DynamicPartitioningConfiguration": {"Enabled": True}, "ErrorOutp
         ("twice", iceberg("b", ("t", {}), ("t", {}))),
         ("SchemaEvolutionConfiguration", iceberg("b", SchemaEvolutionConfiguration={"Enabled": True})),
         ("TableCreationConfiguration", iceberg("b", TableCreationConfiguration={"Enabled": True})),
-        ("AllData", iceberg("b", S3BackupMode="AllData")),
+        ("S3BackupMode", iceberg("b", S3BackupMode="Enabled")),
+        ("S3BackupConfiguration", s3(S3BackupMode="Enabled")),
+        ("S3BackupMode", s3(S3BackupConfiguration=s3("backup"))),
+        ("S3BackupMode", s3(S3BackupMode="AllData", S3BackupConfiguration=s3("backup"))),
+        ("BucketARN", s3(S3BackupMode="Enabled", S3BackupConfiguration=s3() | {"BucketARN": "backup"})),
         ("LambdaArn", iceberg("b", ProcessingConfiguration=WITH_LAMBDA)),
         ("Decompression", iceberg("b", ProcessingConfiguration=processing(("Decompression", {})))),
         (
@@ -184,6 +189,27 @@ def test_what_is_wrong_or_not_served_is_refused_by_name(firehose, member, config
             DeliveryStreamName="refused", **{f"{kind}DestinationConfiguration": configuration}
         )
     assert member in refused.value.response["Error"]["Message"]
+
+
+def test_a_backup_is_described_and_is_not_switched_off_again(firehose):
+    settings = s3("raw", S3BackupMode="Enabled", S3BackupConfiguration=s3("backup", Prefix="all/"))
+    firehose.create_delivery_stream(DeliveryStreamName="backed-up", ExtendedS3DestinationConfiguration=settings)
+    place = {"DeliveryStreamName": "backed-up", "DestinationId": "destinationId-000000000001"}
+
+    def described():
+        return describe(firehose, "backed-up")["Destinations"][0]["ExtendedS3DestinationDescription"]
+
+    assert described()["S3BackupMode"] == "Enabled"
+    assert described()["S3BackupDescription"]["BucketARN"] == "arn:aws:s3:::backup"
+    with pytest.raises(firehose.exceptions.InvalidArgumentException):
+        firehose.update_destination(
+            **place, CurrentDeliveryStreamVersionId="1", ExtendedS3DestinationUpdate={"S3BackupMode": "Disabled"}
+        )
+    update = {"S3BackupUpdate": {"Prefix": "every/"}}
+    firehose.update_destination(**place, CurrentDeliveryStreamVersionId="1", ExtendedS3DestinationUpdate=update)
+    backup = described()["S3BackupDescription"]
+    assert backup["Prefix"] == "every/" and backup["BucketARN"] == "arn:aws:s3:::backup"
+    firehose.delete_delivery_stream(DeliveryStreamName="backed-up")
 
 
 def test_sources_and_destinations_that_are_not_served_are_refused(firehose):
@@ -215,9 +241,9 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     running.kill()
     running = Dynaberg(tmp_path / "data")
     try:
-        from firehoses import await_that, counts
+        from firehoses import counts
 
-        found = await_that(lambda: counts(running, "kept"))
+        found = eventually(lambda: counts(running, "kept"))
         assert found["incoming_records_total"] == 7
         assert found["buffered_records"] == 7
     finally:

@@ -7,11 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from dynaberg import Dynaberg, read_pyiceberg
+from dynaberg import Dynaberg, eventually, read_pyiceberg
 from firehoses import (
     ACCOUNT,
     ROLE,
-    await_that,
     catalog_arn,
     counts,
     create_table,
@@ -147,7 +146,7 @@ def test_records_that_do_not_fit_go_to_error_objects_and_the_others_to_the_table
         lines = failures(lake.dynaberg, prefix="strict/")
         return lines if len(lines) == 7 else None
 
-    lines = await_that(told)
+    lines = eventually(told)
     assert {line["record"]: line["errorCode"] for line in lines} == bad
     for line in lines:
         assert line["attemptsMade"] == 1 and line["errorMessage"]
@@ -176,12 +175,63 @@ def test_records_for_a_table_that_is_missing_wait_for_it(lake):
         description = lake.client.describe_delivery_stream(DeliveryStreamName="early")["DeliveryStreamDescription"]
         return description.get("FailureDescription", {}).get("Details")
 
-    assert "analytics.late" in await_that(problem)
-    await_that(lambda: counts(lake.dynaberg, "early").get("buffered_records") == 1)
+    assert "analytics.late" in eventually(problem)
+    eventually(lambda: counts(lake.dynaberg, "early").get("buffered_records") == 1)
     lake.table("late")
     settled(lake.dynaberg, "early", 1)
     assert [row["id"] for row in lake.rows("late")] == ["a"]
-    await_that(lambda: problem() is None)
+    eventually(lambda: problem() is None)
+
+
+def test_records_for_a_table_that_is_missing_for_longer_than_they_are_retried_go_to_error_objects(lake):
+    lake.stream("impatient", ("never", {"S3ErrorOutputPrefix": "never/"}), RetryOptions={"DurationInSeconds": 0})
+    put(lake.client, "impatient", [{"id": "a", "n": 1}, {"id": "b", "n": 2}])
+    found = settled(lake.dynaberg, "impatient", 2)
+    assert found["failed_records_total"] == 2 and found["delivered_records_total"] == 0
+    lines = eventually(lambda: failures(lake.dynaberg, prefix="never/iceberg-failed/"))
+    assert [json.loads(line["record"])["id"] for line in lines] == ["a", "b"]
+    assert {line["errorCode"] for line in lines} == {"Iceberg.NoSuchTable"}
+    # What comes once the table is there is delivered, and what was given up can be put again.
+    lake.table("never")
+    put(lake.client, "impatient", [{"id": "c", "n": 3}])
+    assert settled(lake.dynaberg, "impatient", 3)["delivered_records_total"] == 1
+    redrive = ["dlq", "firehose", "impatient", "--redrive", "--code", "Iceberg.NoSuchTable"]
+    lake.dynaberg.run(*redrive)
+    settled(lake.dynaberg, "impatient", 5)
+    assert sorted(row["id"] for row in lake.rows("never")) == ["a", "b", "c"]
+
+
+def test_all_records_are_backed_up_as_they_were_put_once_over_kills(tmp_path):
+    running = Dynaberg(tmp_path / "data")
+    arn = warehouse(running, "lake", {"kept": COLUMNS})
+    running.client("s3").create_bucket(Bucket="failed")
+    place = s3(Prefix="all/", ErrorOutputPrefix="errors/")
+    settings = iceberg("lake", ("kept", {}), S3BackupMode="AllData", S3Configuration=place)
+    running.client("firehose").create_delivery_stream(
+        DeliveryStreamName="all", IcebergDestinationConfiguration=settings
+    )
+    sent = []
+    for turn in range(4):
+        batch = [{"id": f"{turn}-{number}", "n": number} for number in range(50)]
+        batch[7] = {"id": f"{turn}-7", "n": "not a number"}
+        put(running.client("firehose"), "all", batch)
+        sent += batch
+        running.kill()
+        running = Dynaberg(tmp_path / "data", ports=running.ports)
+    try:
+        found = settled(running, "all", 200)
+        assert (found["delivered_records_total"], found["failed_records_total"]) == (196, 4)
+        assert len(read_pyiceberg(running, "analytics.kept", arn)) == 196
+
+        def backed_up():
+            text = b"".join(objects(running, "failed", "all/").values()).decode()
+            # Without a delimiter one record follows another.
+            records = [json.loads(record) for record in text.replace("}{", "}\n{").split("\n") if record]
+            return records if len(records) >= 200 else None
+
+        assert sorted(eventually(backed_up), key=json.dumps) == sorted(sent, key=json.dumps)
+    finally:
+        running.stop()
 
 
 def test_append_only_refuses_updates(lake):
@@ -249,6 +299,10 @@ def test_the_settings_of_the_sample_deliver_and_account_for_every_record(lake):
         "RoleArn": ROLE,
     }
     logging = {"Enabled": True, "LogGroupName": "/aws/firehose/transactions", "LogStreamName": "IcebergDelivery"}
+    logs = lake.dynaberg.client("logs")
+    place = {"logGroupName": logging["LogGroupName"], "logStreamName": logging["LogStreamName"]}
+    logs.create_log_group(logGroupName=place["logGroupName"])
+    logs.create_log_stream(**place)
     configuration = {
         "RoleARN": ROLE,
         "CatalogConfiguration": {"CatalogARN": catalog_arn(lake.bucket)},
@@ -311,8 +365,16 @@ def test_the_settings_of_the_sample_deliver_and_account_for_every_record(lake):
         lines = failures(lake.dynaberg, prefix="errors/sample/processing-failed/")
         return lines if len(lines) == 3 else None
 
-    codes = sorted(line["errorCode"] for line in await_that(told))
+    codes = sorted(line["errorCode"] for line in eventually(told))
     assert codes == ["Lambda.DuplicatedRecordId", "Lambda.MissingRecordId", "Lambda.ProcessingFailedStatus"]
+
+    def logged():
+        events = [json.loads(event["message"]) for event in logs.get_log_events(**place)["events"]]
+        return events if len(events) == 3 else None
+
+    assert sorted(event["errorCode"] for event in eventually(logged)) == codes
+    assert all(event["deliveryStreamARN"].endswith(":deliverystream/sample") for event in logged())
+    logs.delete_log_group(logGroupName=place["logGroupName"])
 
 
 ROUTING_HANDLER = """
@@ -378,7 +440,7 @@ def test_every_record_is_delivered_once_over_kills(tmp_path):
         assert sorted(row["n"] for row in rows) == list(range(sent))
         rows = read_pyiceberg(running, "analytics.changed", arn)
         assert sorted((row["id"], row["n"]) for row in rows) == sorted(last.items())
-        lines = await_that(lambda: len(failures(running)) == bad and failures(running))
+        lines = eventually(lambda: len(failures(running)) == bad and failures(running))
         assert {line["errorCode"] for line in lines} == {"Iceberg.SchemaTypeMismatch"}
     finally:
         running.stop()
@@ -399,7 +461,7 @@ def test_records_in_error_objects_are_shown_and_put_again(lake):
         return json.loads(lake.dynaberg.run("dlq", "firehose", "mended", *arguments, "--output", "json").stdout)
 
     code = "Lambda.FunctionError"
-    await_that(lambda: shown().get(code, {}).get("records") == 11)
+    eventually(lambda: shown().get(code, {}).get("records") == 11)
     refused = lake.dynaberg.run("dlq", "firehose", "mended", "--redrive", check=False)
     assert refused.returncode == 252 and "--code" in refused.stderr
 
@@ -417,7 +479,7 @@ def test_records_in_error_objects_are_shown_and_put_again(lake):
     assert rest == {"redriven": 7, "remaining": 0, "unreadable": 0}
     settled(lake.dynaberg, "mended", 22)
     assert sorted(row["n"] for row in lake.rows("mended")) == list(range(10))
-    left = await_that(lambda: (found := shown()) and found)
+    left = eventually(lambda: (found := shown()) and found)
     assert {name: found["records"] for name, found in left.items()} == {"Iceberg.InvalidRecordFormat": 1}
 
 
@@ -432,7 +494,7 @@ def test_a_delivery_stream_that_is_made_again_goes_on_with_its_table_and_another
     for number in range(2):
         lake.stream("again", ("again", {}))
         put(lake.client, "again", [{"id": f"{number}", "n": number}])
-        await_that(lambda: len(lake.rows("again")) == number + 1)
+        eventually(lambda: len(lake.rows("again")) == number + 1)
         if number == 0:
             lake.client.delete_delivery_stream(DeliveryStreamName="again")
     lake.stream("intruder", ("again", {}))
@@ -442,5 +504,5 @@ def test_a_delivery_stream_that_is_made_again_goes_on_with_its_table_and_another
         description = lake.client.describe_delivery_stream(DeliveryStreamName="intruder")["DeliveryStreamDescription"]
         return description.get("FailureDescription", {}).get("Details")
 
-    assert "deliverystream/again" in await_that(problem)
+    assert "deliverystream/again" in eventually(problem)
     assert sorted(row["n"] for row in lake.rows("again")) == [0, 1]

@@ -10,8 +10,8 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from dynaberg import Dynaberg
-from firehoses import ROLE, await_that, counts, failures, objects, processing, put, s3, settled
+from dynaberg import Dynaberg, eventually
+from firehoses import ROLE, counts, failures, objects, processing, put, s3, settled
 
 DELIMITER = processing(("AppendDelimiterToRecord", {"Delimiter": "\\n"}))
 
@@ -84,7 +84,34 @@ def test_records_are_partitioned_by_what_a_query_finds_in_them(dynaberg, firehos
         found = failures(dynaberg, "raw", "unpartitioned/metadata-extraction-failed/")
         return found if len(found) == 2 else None
 
-    assert {line["record"] for line in await_that(told)} == {b'{"n": 8}', b"no json"}
+    assert {line["record"] for line in eventually(told)} == {b'{"n": 8}', b"no json"}
+
+
+def test_records_are_backed_up_before_a_query_fails_on_them(dynaberg, firehose):
+    dynaberg.client("s3").create_bucket(Bucket="backup")
+    query = ("MetadataExtraction", {"MetadataExtractionQuery": "{region: .region}", "JsonParsingEngine": "JQ-1.6"})
+    settings = s3(
+        "raw",
+        Prefix="kept/region=!{partitionKeyFromQuery:region}/",
+        ErrorOutputPrefix="kept-errors/",
+        BufferingHints={"SizeInMBs": 64, "IntervalInSeconds": 0},
+        DynamicPartitioningConfiguration={"Enabled": True},
+        ProcessingConfiguration=processing(query, ("AppendDelimiterToRecord", {"Delimiter": "\\n"})),
+        S3BackupMode="Enabled",
+        S3BackupConfiguration=s3("backup", Prefix="all/", CompressionFormat="GZIP"),
+    )
+    firehose.create_delivery_stream(DeliveryStreamName="backed-up", ExtendedS3DestinationConfiguration=settings)
+    put(firehose, "backed-up", [{"n": 1, "region": "EU"}, b"no json;", {"n": 2}])
+    found = settled(dynaberg, "backed-up", 3)
+    assert (found["delivered_records_total"], found["failed_records_total"]) == (1, 2)
+
+    def kept():
+        written = objects(dynaberg, "backup", "all/")
+        return b"".join(gzip.decompress(content) for content in written.values())
+
+    expected = b'{"n": 1, "region": "EU"}no json;{"n": 2}'
+    assert len(eventually(lambda: (found := kept()) and len(found) >= len(expected) and found)) == len(expected)
+    assert kept() == expected
 
 
 def converted(columns_of, compression="SNAPPY", **settings):
@@ -158,7 +185,7 @@ def test_records_become_rows_of_parquet_with_the_columns_of_a_glue_table(dynaber
         lines = failures(dynaberg, "raw", "unconverted/format-conversion-failed/")
         return lines if len(lines) == 2 else None
 
-    assert {line["errorCode"] for line in await_that(told)} == {"DataFormatConversion.ParseError"}
+    assert {line["errorCode"] for line in eventually(told)} == {"DataFormatConversion.ParseError"}
 
 
 @pytest.mark.parametrize(
@@ -188,13 +215,13 @@ def test_records_wait_for_a_bucket_and_are_written_once_over_kills(tmp_path):
         described = running.client("firehose").describe_delivery_stream(DeliveryStreamName="waiting")
         return described["DeliveryStreamDescription"].get("FailureDescription", {}).get("Details")
 
-    assert "later" in await_that(problem)
+    assert "later" in eventually(problem)
     running.client("s3").create_bucket(Bucket="later")
     sent = 100
     for _ in range(4):
         put(running.client("firehose"), "waiting", [{"n": number} for number in range(sent, sent + 300)])
         sent += 300
-        await_that(lambda: counts(running, "waiting").get("delivered_records_total", 0) > 0)
+        eventually(lambda: counts(running, "waiting").get("delivered_records_total", 0) > 0)
         running.kill()
         running = Dynaberg(tmp_path / "data")
     try:

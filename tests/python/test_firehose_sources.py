@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from dynaberg import Dynaberg, read_pyiceberg
-from firehoses import ROLE, await_that, iceberg, put, settled, warehouse
+from dynaberg import Dynaberg, eventually, read_pyiceberg
+from firehoses import ROLE, iceberg, put, settled, warehouse
 from test_firehose_iceberg import COLUMNS, query
+from test_kinesis_pipeline import aggregate
 
 
 def make_stream(running, name, shards):
@@ -74,4 +75,19 @@ def test_a_stream_that_comes_later_is_waited_for(dynaberg):
     make_stream(dynaberg, "later", 1)
     produce(dynaberg.client("kinesis"), "later", 0, 5)
     settled(dynaberg, "from-kinesis", 5)
-    assert await_that(lambda: len(read_pyiceberg(dynaberg, "analytics.later", table)) == 5)
+    assert eventually(lambda: len(read_pyiceberg(dynaberg, "analytics.later", table)) == 5)
+
+
+def test_records_that_a_producer_put_into_one_are_delivered_one_by_one(dynaberg):
+    table = warehouse(dynaberg, "aggregates", {"parts": COLUMNS})
+    stream = make_stream(dynaberg, "aggregated", 1)
+    dynaberg.client("firehose").create_delivery_stream(
+        DeliveryStreamName="parts",
+        DeliveryStreamType="KinesisStreamAsSource",
+        KinesisStreamSourceConfiguration={"KinesisStreamARN": stream, "RoleARN": ROLE},
+        IcebergDestinationConfiguration=iceberg("aggregates", ("parts", {})),
+    )
+    parts = [json.dumps({"id": f"part-{number}", "n": number}).encode() for number in range(5)]
+    dynaberg.client("kinesis").put_record(StreamName="aggregated", PartitionKey="k", Data=aggregate(parts))
+    assert settled(dynaberg, "parts", 5)["delivered_records_total"] == 5
+    assert sorted(row["n"] for row in read_pyiceberg(dynaberg, "analytics.parts", table)) == list(range(5))

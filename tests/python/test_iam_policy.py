@@ -1,11 +1,13 @@
 """`dynaberg iam-policy` prints what a pipeline needs: all of its calls are allowed, and no statement is too many."""
 
+import contextlib
 import fnmatch
 import json
 import re
 import subprocess
 
 import pytest
+from botocore.exceptions import ClientError
 
 from dynaberg import BINARY, Dynaberg
 
@@ -26,7 +28,7 @@ queue = "shop-letters"
 """
 
 
-@pytest.fixture(params=["dynamodb", "kinesis"])
+@pytest.fixture(params=["dynamodb", "kinesis", 'kinesis"\nfan_out = "orders-reader'])
 def pipeline(request, tmp_path):
     path = tmp_path / "orders.toml"
     path.write_text(FILE.replace("STREAM", request.param))
@@ -77,15 +79,24 @@ def started(tmp_path, by_purpose):
     return dev
 
 
+@contextlib.contextmanager
+def running(dev, path):
+    """`dynaberg run` of the user `run`: the address of its console."""
+    command = [BINARY, "run", str(path), "--console-port", "0", "--data-dir", str(path.parent / "run")]
+    process = subprocess.Popen(command, env=as_user(dev, "run"), stdout=subprocess.PIPE, text=True)
+    try:
+        yield re.search(r"http://\S+", process.stdout.readline()).group(0)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
 def life(dev, path):
-    """A whole life: planned, applied, run, letters redriven, maintained, queried, destroyed."""
+    """A whole life: planned, applied, run, letters redriven, run again, maintained, queried, destroyed."""
     planned = json.loads(call(dev, "apply", "plan", path, "--output", "json").stdout)[0]
     call(dev, "apply", "apply", path, "--plan", planned["id"])
     call(dev, "apply", "plan", path)
-    command = [BINARY, "run", str(path), "--console-port", "0", "--data-dir", str(path.parent / "run")]
-    running = subprocess.Popen(command, env=as_user(dev, "run"), stdout=subprocess.PIPE, text=True)
-    try:
-        console = re.search(r"http://\S+", running.stdout.readline()).group(0)
+    with running(dev, path) as console:
         orders = dev.resource("dynamodb").Table("orders")
         for number in range(5):
             orders.put_item(Item={"id": f"b{number}", "total": number})
@@ -98,9 +109,9 @@ def life(dev, path):
         orders.put_item(Item={"id": "poison", "total": 3})
         call(dev, "run", "dlq", "redrive", path, "--since", "1h", "--console", console)
         call(dev, "run", "wait", "--console", console)
-    finally:
-        running.terminate()
-        running.wait(timeout=30)
+    # What it has read before the checkpoint it reads again, as every reader of the stream may.
+    with running(dev, path) as console:
+        call(dev, "run", "wait", "--console", console)
     call(dev, "run", "maintain", "shop.orders", "--catalog", BUCKET, "--grace", "0s")
     count = call(dev, "query", "sql", "SELECT count(*) AS n FROM shop.orders", "--catalog", BUCKET, "--output", "json")
     assert json.loads(count.stdout) == [{"n": 5}]
@@ -150,7 +161,7 @@ def test_no_policy_has_a_wildcard_that_is_not_needed(pipeline):
         for statement in policy["Statement"]:
             assert not any("*" in action for action in statement["Action"])
             if "*" in statement["Resource"]:
-                is_narrow = statement["Resource"].endswith(("/table/*", "/stream/*", "shop-letters/*", "errors/*"))
+                is_narrow = statement["Resource"].endswith(("/table/*", "/stream/*", "shop-letters/*", "errors/*", "orders-reader:*"))
                 assert is_narrow or statement["Sid"] == "ListLakes", statement
             if statement["Resource"].endswith("/table/*") and statement["Sid"] != "ReadTableMark":
                 assert statement["Condition"]["StringEquals"]["s3tables:tableName"] == "orders"
@@ -172,6 +183,43 @@ def test_without_a_statement_apply_fails_and_shows_it(tmp_path, sid):
         assert shown["Effect"] == "Allow" and shown["Action"] in left_out["Action"]
     finally:
         dev.stop()
+
+
+def test_policies_hold_where_signatures_are_verified_too(tmp_path):
+    allowed = {"Effect": "Allow", "Action": ["s3:ListBucket", "dynamodb:DescribeTable"], "Resource": "*"}
+    (tmp_path / "policy.json").write_text(json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+    options = ["--auth", "strict", "--enforce-policy", f"reader={tmp_path / 'policy.json'}"]
+    within = ["env", "DYNABERG_KEYS=reader:secret,000000000000:root"]
+    dev = Dynaberg(tmp_path / "data", options=options, within=within)
+    try:
+        def client(service, key, secret):
+            return dev.client(service, aws_access_key_id=key, aws_secret_access_key=secret)
+
+        root = client("s3", "000000000000", "root")
+        root.create_bucket(Bucket="letters")
+        reader = client("s3", "reader", "secret")
+        assert reader.list_objects_v2(Bucket="letters")["KeyCount"] == 0
+        for refused in [
+            lambda: reader.put_object(Bucket="letters", Key="a", Body=b"a"),
+            lambda: client("dynamodb", "reader", "secret").list_tables(),
+        ]:
+            with pytest.raises(ClientError, match="AccessDenied.*no identity-based policy allows"):
+                refused()
+        # A policy lets nobody in who cannot sign.
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            client("s3", "reader", "wrong").list_objects_v2(Bucket="letters")
+        assert {"s3:ListBucket", "s3:PutObject", "dynamodb:ListTables"} <= {call["action"] for call in calls(dev)}
+    finally:
+        dev.stop()
+
+
+def test_a_user_without_a_key_is_held_to_nothing_and_refused(tmp_path):
+    (tmp_path / "policy.json").write_text('{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}')
+    command = [BINARY, "dev", "--data-dir", str(tmp_path / "data"), "--port", "0", "--console-port", "0", "--auth"]
+    command += ["strict", "--postgres-port", "off", "--enforce-policy", f"nobody={tmp_path / 'policy.json'}"]
+    environment = {"DYNABERG_KEYS": "somebody:secret"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 252 and "`nobody` has no key" in done.stderr and "DYNABERG_KEYS=nobody:SECRET" in done.stderr
 
 
 @pytest.mark.parametrize("policy", ["{", '{"Statement": [{"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}]}'])

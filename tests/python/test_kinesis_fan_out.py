@@ -76,3 +76,20 @@ def test_unknown_consumers_and_shards_are_refused(kinesis, consumed):
     refused(kinesis.subscribe_to_shard, "ResourceNotFoundException", ConsumerARN=nobody, **subscription)
     subscription["ShardId"] = "shardId-000000000007"
     refused(kinesis.subscribe_to_shard, "ResourceNotFoundException", ConsumerARN=consumer, **subscription)
+
+
+@pytest.mark.parametrize("kind", ["AFTER_SEQUENCE_NUMBER", "LATEST"])
+def test_another_subscription_goes_on_where_a_quiet_one_ended(kinesis, consumed, kind):
+    """The number that an event without records gives is one that can be continued after, and skips nothing."""
+    name, consumer = consumed
+    put = kinesis.put_record(StreamName=name, PartitionKey="a", Data=b"read before")
+    position = {"SequenceNumber": put["SequenceNumber"]} if kind == "AFTER_SEQUENCE_NUMBER" else {}
+    quiet = next(subscribe(kinesis, consumer, Type=kind, **position))
+    assert quiet["Records"] == []
+    other = kinesis.register_stream_consumer(StreamARN=consumer.split("/consumer/")[0], ConsumerName="d")["Consumer"]
+    go_on = {"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": quiet["ContinuationSequenceNumber"]}
+    events = subscribe(kinesis, other["ConsumerARN"], **go_on)
+    assert next(events)["Records"] == []
+    kinesis.put_record(StreamName=name, PartitionKey="a", Data=b"new")
+    event = next(event for event in events if event["Records"])
+    assert [record["Data"] for record in event["Records"]] == [b"new"]

@@ -9,10 +9,10 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from dynaberg import Dynaberg
+from dynaberg import Dynaberg, eventually
 from functions import ROLE
 from test_event_source_mappings import Recorded as RecordedChanges
-from test_event_source_mappings import eventually, make_table
+from test_event_source_mappings import make_table
 
 # A record's data, as JSON where it is some.
 DATA = """

@@ -8,12 +8,13 @@ import hashlib
 import json
 import os
 import random
+import subprocess
 import time
 from decimal import Decimal
 
 import botocore.exceptions
 
-from dynaberg import Dynaberg, Positions, normal, read_pyiceberg, rows_of, scan
+from dynaberg import BINARY, Dynaberg, Positions, eventually, normal, read_pyiceberg, rows_of, scan
 from test_mirror import WAREHOUSE, assert_equals_scan
 from test_transform import letters
 
@@ -22,6 +23,8 @@ KILLS = int(os.environ.get("DYNABERG_KINESIS_KILLS", "4"))
 SEED = int(os.environ.get("DYNABERG_SEED", "7"))
 UNREACHABLE = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 FAULTS = ["--kinesis-faults", "0.05"]
+# For what is waited: a test of 100,000 changes takes its time.
+LONG = f"{max(180, CHANGES // 50)}s"
 
 
 def pipeline_file(folder, name, table, stream, mode="mirror", interval="200ms", source=""):
@@ -57,12 +60,17 @@ def prepare(running, table, shards=2, stream=True):
     )
     kinesis = running.client("kinesis")
     kinesis.create_stream(StreamName=f"{table}-changes", ShardCount=shards)
-    summary = kinesis.describe_stream_summary(StreamName=f"{table}-changes")["StreamDescriptionSummary"]
-    dynamodb.enable_kinesis_streaming_destination(TableName=table, StreamArn=summary["StreamARN"])
+    arn = stream_arn(running, f"{table}-changes")
+    dynamodb.enable_kinesis_streaming_destination(TableName=table, StreamArn=arn)
     # It decides the columns' types.
     put(running, table, item(random.Random(0), "first"))
     running.client("s3").create_bucket(Bucket="letters")
     running.client("s3tables").create_table_bucket(name="lake")
+
+
+def stream_arn(running, name):
+    summary = running.client("kinesis").describe_stream_summary(StreamName=name)
+    return summary["StreamDescriptionSummary"]["StreamARN"]
 
 
 def item(rng, key):
@@ -123,8 +131,12 @@ def changelog(running, name):
 def test_both_patterns_give_the_same_rows_across_kills(tmp_path):
     rng = random.Random(SEED)
     pipelines = [
-        pipeline_file(tmp_path, f"{stream}_{mode}", "orders", stream, mode)
-        for stream in ("dynamodb", "kinesis")
+        pipeline_file(tmp_path, f"{name}_{mode}", "orders", stream, mode, source=source.replace("MODE", mode))
+        for name, stream, source in (
+            ("dynamodb", "dynamodb", ""),
+            ("kinesis", "kinesis", ""),
+            ("pushed", "kinesis", 'fan_out = "reader-MODE"'),
+        )
         for mode in ("mirror", "changelog")
     ]
     running = Dynaberg(tmp_path / "data", pipelines, FAULTS)
@@ -138,21 +150,28 @@ def test_both_patterns_give_the_same_rows_across_kills(tmp_path):
         running = Dynaberg(tmp_path / "data", pipelines, FAULTS, ports)
     writer.write(running, CHANGES // (KILLS + 1))
     try:
-        running.wait("180s")
+        running.wait(LONG)
         table = running.resource("dynamodb").Table("orders")
-        assert_equals_scan(running, table, "patterns.kinesis_mirror", "lake", ("id",))
-        assert rows(running, "kinesis_mirror") == rows(running, "dynamodb_mirror")
-        assert changelog(running, "kinesis_changelog") == changelog(running, "dynamodb_changelog")
-        assert len(changelog(running, "kinesis_changelog")) > CHANGES / 2
-        Positions().check(running, "patterns.kinesis_mirror", WAREHOUSE.format("lake"))
-        (mirror,) = [one for one in running.status()["pipelines"] if one["name"] == "kinesis_mirror"]
-        assert mirror["ready"]
+        assert len(changelog(running, "dynamodb_changelog")) > CHANGES / 2
+        for name in ("kinesis", "pushed"):
+            assert_equals_scan(running, table, f"patterns.{name}_mirror", "lake", ("id",))
+            assert rows(running, f"{name}_mirror") == rows(running, "dynamodb_mirror")
+            assert changelog(running, f"{name}_changelog") == changelog(running, "dynamodb_changelog")
+            Positions().check(running, f"patterns.{name}_mirror", WAREHOUSE.format("lake"))
+            (mirror,) = [one for one in running.status()["pipelines"] if one["name"] == f"{name}_mirror"]
+            assert mirror["ready"]
+        consumers = running.client("kinesis").list_stream_consumers(StreamARN=stream_arn(running, "orders-changes"))
+        names = [consumer["ConsumerName"] for consumer in consumers["Consumers"]]
+        assert names == ["reader-changelog", "reader-mirror"], "each is registered once"
     finally:
         running.stop()
 
 
 def test_order_survives_splits_and_merges_while_changes_come(tmp_path):
-    pipelines = [pipeline_file(tmp_path, "resharded", "orders", "kinesis")]
+    pipelines = [
+        pipeline_file(tmp_path, "resharded", "orders", "kinesis"),
+        pipeline_file(tmp_path, "resharded_pushed", "orders", "kinesis", source='fan_out = "reader"'),
+    ]
     running = Dynaberg(tmp_path / "data", pipelines, FAULTS)
     ports = running.ports
     prepare(running, "orders", shards=2, stream=False)
@@ -166,9 +185,10 @@ def test_order_survives_splits_and_merges_while_changes_come(tmp_path):
         running.kill()
         running = Dynaberg(tmp_path / "data", pipelines, FAULTS, ports)
     try:
-        running.wait("180s")
+        running.wait(LONG)
         table = running.resource("dynamodb").Table("orders")
         assert_equals_scan(running, table, "patterns.resharded", "lake", ("id",))
+        assert_equals_scan(running, table, "patterns.resharded_pushed", "lake", ("id",))
     finally:
         running.stop()
 
@@ -185,21 +205,21 @@ def test_a_live_pipeline_goes_over_to_the_other_stream_and_back(tmp_path):
     running = Dynaberg(tmp_path / "data", declare("dynamodb"), FAULTS)
     ports = running.ports
     prepare(running, "orders")
-    writer = Writer("orders")
-    writer.write(running, 200)
-    running.wait("120s")
+    writer, part = Writer("orders"), max(200, CHANGES // 8)
+    writer.write(running, part)
+    running.wait(LONG)
     for stream in ("kinesis", "dynamodb", "kinesis"):
         # Some of it is not committed yet when the pipeline is stopped.
-        writer.write(running, 200)
+        writer.write(running, part)
         running.kill()
         running = Dynaberg(tmp_path / "data", declare(stream), FAULTS, ports)
-        writer.write(running, 200)
-        running.wait("120s")
+        writer.write(running, part)
+        running.wait(LONG)
         running.kill()
         running = Dynaberg(tmp_path / "data", declare(stream), FAULTS, ports)
-    writer.write(running, 200)
+    writer.write(running, part)
     try:
-        running.wait("120s")
+        running.wait(LONG)
         table = running.resource("dynamodb").Table("orders")
         assert_equals_scan(running, table, "patterns.switched_mirror", "lake", ("id",))
         assert changelog(running, "switched_changelog") == changelog(running, "reference")
@@ -233,6 +253,58 @@ def test_a_mirror_that_is_rewound_ends_in_the_same_table(tmp_path):
         (mirror,) = [one for one in running.status()["pipelines"] if one["name"] == "rewound"]
         assert mirror["account"]["received"] >= 1 if "account" in mirror else True
         assert_equals_scan(running, running.resource("dynamodb").Table("orders"), "patterns.rewound", "lake", ("id",))
+    finally:
+        running.stop()
+
+
+def test_a_rewind_that_is_killed_at_any_moment_is_done_by_the_next_one(tmp_path):
+    path = pipeline_file(tmp_path, "rewound", "orders", "kinesis")
+    running = Dynaberg(tmp_path / "data", [path], FAULTS)
+    prepare(running, "orders", stream=False)
+    writer = Writer("orders")
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+    writer.write(running, 400)
+    running.wait("120s")
+    rng = random.Random(SEED)
+    command = [BINARY, "rewind", str(path), "--to", moment, "--data-dir", str(tmp_path / "other")]
+    outcomes = []
+    for _ in range(6):
+        rewind = subprocess.Popen(command, env=running.environment, stdout=subprocess.DEVNULL)
+        try:
+            outcomes.append(rewind.wait(rng.uniform(0.02, 0.6)))
+        except subprocess.TimeoutExpired:
+            rewind.kill()
+            outcomes.append(rewind.wait())
+        writer.write(running, 40)
+    assert -9 in outcomes, outcomes
+    done = running.run(*command[1:], check=False)
+    assert done.returncode == 0, done.stderr
+    running.stop()
+    running = Dynaberg(tmp_path / "data", [path], FAULTS, running.ports)
+    try:
+        running.wait("120s")
+        assert_equals_scan(running, running.resource("dynamodb").Table("orders"), "patterns.rewound", "lake", ("id",))
+        Positions().check(running, "patterns.rewound", WAREHOUSE.format("lake"))
+    finally:
+        running.stop()
+
+
+def test_a_pipeline_that_is_rewound_while_it_runs_stops_and_says_what_to_do(tmp_path):
+    path = pipeline_file(tmp_path, "rewound", "orders", "kinesis")
+    running = Dynaberg(tmp_path / "data", [path], FAULTS)
+    try:
+        prepare(running, "orders", stream=False)
+        running.wait("120s")
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+        running.run("rewind", str(path), "--to", moment, "--data-dir", str(tmp_path / "other"))
+        # Whatever it commits next is refused.
+        put(running, "orders", item(random.Random(1), "after"))
+
+        def stopped():
+            (pipeline,) = running.status()["pipelines"]
+            return pipeline if pipeline["state"] == "stopped" else None
+
+        assert "Try: " in eventually(stopped)["not_ready"]
     finally:
         running.stop()
 

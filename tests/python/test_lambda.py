@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from dynaberg import Dynaberg
+from dynaberg import Dynaberg, eventually
 from functions import ROLE, create, invoke, package
 
 ECHO = """
@@ -29,14 +29,6 @@ def functions(dynaberg):
 
 def code_of(caught):
     return caught.value.response["Error"]["Code"]
-
-
-def eventually(probe, timeout=60):
-    deadline = time.monotonic() + timeout
-    while not (found := probe()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-    return found
 
 
 def test_a_function_lives_from_its_creation_to_its_deletion(functions):

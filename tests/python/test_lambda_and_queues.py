@@ -9,9 +9,9 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from dynaberg import Dynaberg
+from dynaberg import Dynaberg, eventually
 from functions import create
-from test_event_source_mappings import FAIL_ON_POISON, Recorded, connect, eventually, make_table
+from test_event_source_mappings import FAIL_ON_POISON, Recorded, connect, make_table
 
 FAIL_ON_BAD_BODY = """
         if any(record["body"] == "bad" for record in event["Records"]):

@@ -4,12 +4,11 @@ import json
 import pathlib
 import re
 import shutil
-import time
 import urllib.request
 
 import pytest
 
-from dynaberg import Dynaberg, duckdb_connection, metadata_location, pyiceberg_catalog, rows_of
+from dynaberg import Dynaberg, duckdb_connection, eventually, metadata_location, pyiceberg_catalog, rows_of
 from test_mirror import WAREHOUSE, assert_equals_scan, create_table, pipeline_file
 
 LAKE = WAREHOUSE.format("lake")
@@ -70,15 +69,6 @@ def job(running, kind):
     return running.client("s3tables").get_table_maintenance_job_status(**TABLE)["status"][kind]
 
 
-def eventually(condition, timeout=240):
-    """What `condition` gives once it gives anything: it looks at work in the background."""
-    end = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.1)
-    return found
-
-
 def shown(running):
     return json.loads(running.run("tables", "show", "shop.orders", "--output", "json").stdout)
 
@@ -128,8 +118,8 @@ def test_the_blogs_maintenance_script_makes_few_files_of_many_and_changes_no_row
             "settings": {"icebergSnapshotManagement": {"minSnapshotsToKeep": 2, "maxSnapshotAgeHours": 168}},
         },
     )
-    after = eventually(lambda: (now := shown(running)) and now["files"] <= BUCKETS and now)
-    eventually(lambda: job(running, COMPACTION)["status"] == "Successful")
+    after = eventually(lambda: (now := shown(running)) and now["files"] <= BUCKETS and now, timeout=240)
+    eventually(lambda: job(running, COMPACTION)["status"] == "Successful", timeout=240)
     assert job(running, COMPACTION)["lastRunTimestamp"]
     assert job(running, EXPIRY)["status"] == job(running, SWEEP)["status"] == "Successful"
 
@@ -193,10 +183,10 @@ def test_a_job_that_cannot_be_done_says_why(start):
     running = start()
     table = prepare(running)
     configure(running, COMPACTION, strategy="sort")
-    failed = eventually(lambda: (now := job(running, COMPACTION))["status"] == "Failed" and now)
+    failed = eventually(lambda: (now := job(running, COMPACTION))["status"] == "Failed" and now, timeout=240)
     assert "no sort order" in failed["failureMessage"]
     configure(running, COMPACTION, strategy="binpack")
-    eventually(lambda: job(running, COMPACTION)["status"] == "Successful")
+    eventually(lambda: job(running, COMPACTION)["status"] == "Successful", timeout=240)
     configure(running, COMPACTION, "disabled")
     assert job(running, COMPACTION)["status"] == "Disabled"
     assert_equals_scan(running, table, "shop.orders", "lake", ("id",))
@@ -259,7 +249,11 @@ def test_a_rollback_behind_the_checkpoint_is_a_question_and_no_guess(start):
     iceberg.manage_snapshots().set_current_snapshot(snapshot_id=before).commit()
 
     put(table, range(200, 210))
-    asked = eventually(lambda: "rolled back" in (question := running.status()["pipelines"][0]["not_ready"] or "") and question)
+    def question():
+        asked = running.status()["pipelines"][0]["not_ready"] or ""
+        return "rolled back" in asked and asked
+
+    asked = eventually(question, timeout=240)
     assert "Try: make" in asked and "remove the table property dynaberg.checkpoint" in asked
     (pipeline,) = running.status()["pipelines"]
     assert pipeline["state"] == "waiting" and not pipeline["ready"]

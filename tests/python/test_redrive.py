@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from dynaberg import Dynaberg, read_pyiceberg
+from dynaberg import Dynaberg, eventually, read_pyiceberg
 from functions import create
 from test_dlq import BROKEN, MENDED, POISONS, SEED, order
-from test_event_source_mappings import eventually
 from test_mirror import WAREHOUSE
 
 FAULTS = ["--kinesis-faults", "0.05"]

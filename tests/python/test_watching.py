@@ -18,9 +18,8 @@ import urllib.request
 import pytest
 import yaml
 
-from dynaberg import BINARY, ROOT, Dynaberg
+from dynaberg import BINARY, ROOT, Dynaberg, eventually
 from proxy import Proxy
-from test_cloudwatch import eventually
 
 ALERTS = ROOT / "deploy/alerts"
 SECRET = "4711-no-amount"

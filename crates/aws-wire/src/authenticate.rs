@@ -55,6 +55,23 @@ impl Authentication {
         }
     }
 
+    /// The identity that a request claims, proved or not.
+    pub(crate) fn claimed(&self, presented: Option<&Presented>) -> Option<Identity> {
+        let access_key_id = &presented?.credential.access_key_id;
+        match self {
+            Self::Dev => Identity::of_access_key(access_key_id),
+            Self::Strict(keys) => keys.find(access_key_id).map(|key| key.identity),
+        }
+    }
+
+    /// Whether requests with this access key id are answered at all.
+    pub fn knows(&self, access_key_id: &str) -> bool {
+        match self {
+            Self::Dev => true,
+            Self::Strict(keys) => keys.find(access_key_id).is_some(),
+        }
+    }
+
     /// The identity that a caller claims, where that is enough; `None` where the service verifies it, or nothing is claimed.
     pub(crate) fn take_at_word(&self, presented: Option<&Presented>) -> Result<Option<Identity>, Denial> {
         match (self, presented) {

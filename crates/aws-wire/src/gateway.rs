@@ -121,21 +121,24 @@ impl Gateway {
             identity,
             region: presented.as_ref().map_or(DEFAULT_REGION, |presented| &presented.credential.region).to_owned(),
             host: front::host(&parts.headers).unwrap_or_default().to_owned(),
-            request_id,
+            request_id: request_id.clone(),
         };
 
         let service = match target? {
             Target::Buffered(service) => service,
             Target::Health => return Ok(health::health(&self.services.names()).map(whole)),
             Target::Streaming(service) => {
-                if let Some(identity) = self.authentication.take_at_word(presented.as_ref()).map_err(denied)? {
+                let at_word = self.authentication.take_at_word(presented.as_ref()).map_err(denied)?;
+                // Where the service verifies the signature, a claim is enough to be refused by a policy, and never enough to
+                // be let in.
+                let claimed = self.guard.as_ref().zip(self.authentication.claimed(presented.as_ref()));
+                if let Some((guard, identity)) = claimed {
                     let caller = caller(identity, &parts);
-                    if let Some(guard) = &self.guard {
-                        let asked = asked("s3", "", &caller);
-                        let checked = guard.check(&caller.identity.arn, &asked, &parts, b"");
-                        checked.map_err(|message| denied(Denial::Forbidden(message)))?;
-                    }
-                    parts.extensions.insert(caller);
+                    let checked = guard.check(&caller.identity.arn, &asked("s3", "", &caller), &parts, b"");
+                    checked.map_err(|message| denied(Denial::Forbidden(message)))?;
+                }
+                if let Some(identity) = at_word {
+                    parts.extensions.insert(caller(identity, &parts));
                 }
                 return Ok(service.call(Request::from_parts(parts, incoming)).await);
             }

@@ -19,6 +19,7 @@ mod event_stream;
 mod front;
 mod gateway;
 mod health;
+mod http2;
 mod iam;
 mod identity;
 mod json;

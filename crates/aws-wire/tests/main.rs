@@ -5,6 +5,7 @@
 mod answers;
 mod dispatch;
 mod front;
+mod http2;
 mod identity;
 mod lifetime;
 mod limits;

@@ -2,11 +2,9 @@
 //!
 //! Region, credentials and endpoints come from the environment and the profiles, as every AWS client reads them.
 
-mod api;
 mod glue;
 mod maintenance_settings;
 mod services;
-mod signed;
 mod table_buckets;
 
 use std::sync::Arc;
@@ -18,14 +16,15 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
-use lake::{CatalogConfig, OpenBucket, Signing, StorageConfig, Turns};
+use lake::{CatalogConfig, HttpTransport, OpenBucket, Signing, StorageConfig, Turns};
 use pipeline::{FirehoseClient, FunctionName, LambdaClient, SqsClient};
+use provision::Service;
 use url::Url;
 
-pub use crate::aws::api::Api;
+pub use crate::aws::services::on;
 pub use crate::aws::table_buckets::TableBuckets;
 use crate::config::Catalog;
-use crate::failure::{Exit, Failure, Outcome, with_causes};
+use crate::failure::{Exit, Failure, Outcome};
 
 /// Settings that all AWS clients of this process share.
 #[derive(Clone)]
@@ -97,17 +96,13 @@ impl Aws {
         if let Some(catalog) = catalog {
             return Ok(catalog.clone());
         }
-        let region = self.region();
-        let endpoint = self.s3_tables_endpoint(&region);
-        let arn = table_buckets::the_only_one(&endpoint, &self.signing(&region)?, &self.ambient).await?;
-        Ok(Catalog::TableBucket { arn, region })
+        let arn = table_buckets::the_only_one(self).await?;
+        Ok(Catalog::TableBucket { arn, region: self.region() })
     }
 
     /// The catalogs that queries may name. Names without a catalog mean `catalog`, or else the endpoint's only table bucket.
     pub async fn catalogs(&self, catalog: Option<&Catalog>) -> Outcome<TableBuckets> {
-        let region = self.region();
-        let endpoint = self.s3_tables_endpoint(&region);
-        let buckets = table_buckets::list(&endpoint, &self.signing(&region)?, &self.ambient).await?;
+        let buckets = table_buckets::list(self).await?;
         let default = match (catalog, buckets.len()) {
             (None, 2..) => None,
             _ => Some(self.lake(catalog).await?),
@@ -117,9 +112,9 @@ impl Aws {
 
     fn table_bucket(&self, arn: &str, region: &str) -> Outcome<CatalogConfig> {
         Ok(CatalogConfig {
-            uri: format!("{}/iceberg", self.s3_tables_endpoint(region)),
+            uri: format!("{}/iceberg", self.endpoint(Service::S3Tables, region)),
             warehouse: Some(arn.to_owned()),
-            signing: Some(self.signing(region)?),
+            signing: Some(self.signing(Service::S3Tables, region)?),
             storage: self.storage(region)?,
             turns: self.turns.clone(),
         })
@@ -130,9 +125,9 @@ impl Aws {
         let region = self.region();
         let is_aws = uri.contains(".amazonaws.com");
         let is_ours = self.config.endpoint_url().is_some_and(|endpoint| uri.starts_with(endpoint));
-        let service = if uri.contains("//glue.") { "glue" } else { "s3tables" };
+        let service = if uri.contains("//glue.") { Service::Glue } else { Service::S3Tables };
         let signing = match is_aws || is_ours {
-            true => Some(Signing { service: service.to_owned(), ..self.signing(&region)? }),
+            true => Some(self.signing(service, &region)?),
             false => None,
         };
         let (storage, turns) = (self.storage(&region)?, self.turns.clone());
@@ -144,7 +139,7 @@ impl Aws {
         Ok(StorageConfig {
             credentials: Some(self.credentials()?),
             region: Some(region.to_owned()),
-            endpoint: self.service_endpoint("S3", "s3"),
+            endpoint: self.service_endpoint(Service::S3),
             local: self.local.clone(),
         })
     }
@@ -157,28 +152,26 @@ impl Aws {
         let region = region.map_or_else(|| self.region(), str::to_owned);
         let endpoint = match &of_url {
             Some(url) => url.origin().ascii_serialization(),
-            None => {
-                let own = self.service_endpoint("SQS", "sqs");
-                own.unwrap_or_else(|| format!("https://sqs.{region}.amazonaws.com"))
-            }
+            None => self.endpoint(Service::Sqs, &region),
         };
-        let signing = Signing { service: "sqs".to_owned(), ..self.signing(&region)? };
-        let transport = lake::HttpTransport::new(Some(signing), self.ambient())?;
-        Ok(SqsClient::new(Arc::new(transport), endpoint, self.ambient()))
+        Ok(SqsClient::new(self.transport(Service::Sqs, &region)?, endpoint, self.ambient()))
     }
 
     /// Data Firehose.
     pub fn firehose(&self) -> Outcome<FirehoseClient> {
         let region = self.region();
-        let own = self.service_endpoint("FIREHOSE", "firehose");
-        let endpoint = own.unwrap_or_else(|| format!("https://firehose.{region}.amazonaws.com"));
-        let signing = Signing { service: "firehose".to_owned(), ..self.signing(&region)? };
-        let transport = lake::HttpTransport::new(Some(signing), self.ambient())?;
-        Ok(FirehoseClient::new(Arc::new(transport), endpoint, self.ambient()))
+        let (transport, endpoint) =
+            (self.transport(Service::Firehose, &region)?, self.endpoint(Service::Firehose, &region));
+        Ok(FirehoseClient::new(transport, endpoint, self.ambient()))
     }
 
-    fn signing(&self, region: &str) -> Outcome<Signing> {
-        Ok(Signing { credentials: self.credentials()?, region: region.to_owned(), service: "s3tables".to_owned() })
+    fn transport(&self, service: Service, region: &str) -> Outcome<Arc<HttpTransport>> {
+        Ok(Arc::new(HttpTransport::new(Some(self.signing(service, region)?), self.ambient())?))
+    }
+
+    fn signing(&self, service: Service, region: &str) -> Outcome<Signing> {
+        let service = service.scope().to_owned();
+        Ok(Signing { credentials: self.credentials()?, region: region.to_owned(), service })
     }
 
     fn credentials(&self) -> Outcome<SharedCredentialsProvider> {
@@ -195,21 +188,23 @@ impl Aws {
     /// A client of one Lambda function.
     pub fn function(&self, name: &FunctionName) -> Outcome<LambdaClient> {
         let region = name.region().map_or_else(|| self.region(), str::to_owned);
-        let own = self.service_endpoint("LAMBDA", "lambda");
-        let endpoint = own.unwrap_or_else(|| format!("https://lambda.{region}.amazonaws.com"));
-        let signing = Signing { service: "lambda".to_owned(), ..self.signing(&region)? };
+        let (endpoint, signing) = (self.endpoint(Service::Lambda, &region), self.signing(Service::Lambda, &region)?);
         Ok(LambdaClient::new(name.clone(), endpoint, signing, self.ambient())?)
     }
 
-    fn s3_tables_endpoint(&self, region: &str) -> String {
-        let own = self.service_endpoint("S3TABLES", "s3tables");
-        own.unwrap_or_else(|| format!("https://s3tables.{region}.amazonaws.com"))
+    /// Where a service is in a region: without a trailing slash.
+    fn endpoint(&self, service: Service, region: &str) -> String {
+        let own = self.service_endpoint(service);
+        own.unwrap_or_else(|| match service {
+            Service::Iam => "https://iam.amazonaws.com".to_owned(),
+            _ => format!("https://{}.{region}.amazonaws.com", service.scope()),
+        })
     }
 
     /// `AWS_ENDPOINT_URL_<SERVICE>`, then `AWS_ENDPOINT_URL`, then the profile's: without a trailing slash.
-    fn service_endpoint(&self, environment: &str, service_id: &str) -> Option<String> {
-        let variable = format!("AWS_ENDPOINT_URL_{environment}");
-        let key = ServiceConfigKey::builder().service_id(service_id).env(&variable).profile("endpoint_url").build();
+    fn service_endpoint(&self, service: Service) -> Option<String> {
+        let variable = format!("AWS_ENDPOINT_URL_{}", service.id().to_uppercase());
+        let key = ServiceConfigKey::builder().service_id(service.id()).env(&variable).profile("endpoint_url").build();
         let own = match (self.local.is_none(), self.config.service_config(), key) {
             (true, Some(settings), Ok(key)) => settings.load_config(key),
             _ => None,
@@ -224,36 +219,4 @@ pub fn open_buckets(
     open: impl Fn(&str) -> Option<Arc<dyn object_store::ObjectStore>> + Send + Sync + 'static,
 ) -> OpenBucket {
     Arc::new(open)
-}
-
-impl Aws {
-    /// Sends a signed request to S3 or S3 Tables and takes any 2xx for success.
-    pub async fn put(&self, service: &str, path: &str, body: serde_json::Value) -> Outcome {
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        self.send(service, http::Method::PUT, path, body).await.map(|_| ())
-    }
-
-    /// Asks S3 or S3 Tables for a JSON document.
-    pub async fn get<T: serde::de::DeserializeOwned>(&self, service: &str, path: &str) -> Outcome<T> {
-        let response = self.send(service, http::Method::GET, path, Vec::new()).await?;
-        response.json().await.map_err(|error| {
-            Failure::new(Exit::Service, format!("read the answer to GET {path}: {}", with_causes(&error)))
-        })
-    }
-
-    async fn send(&self, service: &str, method: http::Method, path: &str, body: Vec<u8>) -> Outcome<reqwest::Response> {
-        let signing = Signing { service: service.to_owned(), ..self.signing(&self.region())? };
-        let endpoint = match service {
-            "s3" => self.service_endpoint("S3", "s3"),
-            _ => Some(self.s3_tables_endpoint(&self.region())),
-        };
-        let url = format!("{}/{path}", endpoint.unwrap_or_default());
-        let response = signed::send(&signing, &self.ambient, method.clone(), &url, body).await?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let text = response.text().await.unwrap_or_default();
-        Err(Failure::new(Exit::Service, format!("{method} {url}: {status} {text}")))
-    }
 }

@@ -18,7 +18,7 @@ pub use dlq::{
 pub use doctor::DoctorArgs;
 pub use pipelines::{CheckArgs, ExplainArgs, InitArgs, ProveArgs, ReplayArgs, RewindArgs, TapArgs, TapFrom};
 pub use provision::{
-    ApplyArgs, ContextArgs, DeployArgs, DestroyArgs, DiffArgs, IamPolicyArgs, LsArgs, PlanArgs, PolicyFor,
+    ApplyArgs, ContextArgs, DeployArgs, DestroyArgs, DiffArgs, Emitted, IamPolicyArgs, LsArgs, PlanArgs, PolicyFor,
 };
 pub use running::{Auth, ConsoleArgs, DemoArgs, DevArgs, KinesisArgs, MetricsForm, RunArgs, StatusArgs, WaitArgs};
 pub use tables::{MaintainArgs, SchemaArgs, SchemaChangeArgs, SqlArgs, TablesArgs, TablesListArgs, TablesVerb};
@@ -91,7 +91,7 @@ pub enum Verb {
     Dlq(DlqArgs),
     /// Show how the pipelines of a running `dev` or `run` fare.
     Status(StatusArgs),
-    /// Wait until everything written to the sources before this call is committed.
+    /// Wait until everything written to the sources before this call is committed, or a delivery stream has delivered.
     Wait(WaitArgs),
 }
 

@@ -30,6 +30,8 @@ pub enum SourceStream {
     /// By name or ARN; the only one of the table where it is not named.
     Kinesis {
         named: Option<String>,
+        /// The consumer to which records are pushed; they are polled without one.
+        fan_out: Option<String>,
     },
 }
 

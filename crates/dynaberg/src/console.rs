@@ -1,5 +1,6 @@
 //! The console port: `/health`, `/ready`, `/status`, `/wait` and `/metrics` of a running `dev` or `run`.
 
+mod delivery_streams;
 mod dlq;
 mod document;
 mod pipelines;
@@ -9,9 +10,10 @@ use std::time::Duration;
 use ambient::Ambient;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use local_delivery::Firehose;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,8 @@ pub struct Console {
     pipelines: Roster,
     /// Where pipelines may be deployed onto it.
     deployed: Option<Deployed>,
+    /// Where there are delivery streams.
+    firehose: Option<Firehose>,
     ready_lag: Duration,
     ambient: Ambient,
     metrics: Measurements,
@@ -35,12 +39,17 @@ pub struct Console {
 
 impl Console {
     pub fn new(pipelines: Roster, ready_lag: Duration, metrics: Measurements, ambient: Ambient) -> Self {
-        Self { pipelines, deployed: None, ready_lag, ambient, metrics }
+        Self { pipelines, deployed: None, firehose: None, ready_lag, ambient, metrics }
     }
 
     /// The same, where pipelines may be deployed.
     pub fn with_deployed(self, deployed: Deployed) -> Self {
         Self { deployed: Some(deployed), ..self }
+    }
+
+    /// The same, where there are delivery streams beside the pipelines.
+    pub fn with_firehose(self, firehose: Firehose) -> Self {
+        Self { firehose: Some(firehose), ..self }
     }
 
     /// Answers until `shutdown`.
@@ -60,9 +69,12 @@ impl Console {
         }
     }
 
-    fn document(&self) -> StatusDocument {
-        let now = self.ambient.now();
-        StatusDocument::new(&self.pipelines.list(), now, self.ready_lag)
+    async fn document(&self) -> StatusDocument {
+        let delivery_streams = match &self.firehose {
+            Some(firehose) => delivery_streams::list(firehose, self.ambient.now_ms()).await,
+            None => Vec::new(),
+        };
+        StatusDocument::new(&self.pipelines.list(), delivery_streams, self.ambient.now(), self.ready_lag)
     }
 }
 
@@ -72,13 +84,13 @@ async fn health() -> impl IntoResponse {
 
 /// 200 when every pipeline is running within the lag allowed and has lost nothing; else 503 with the reasons.
 async fn ready(State(console): State<Console>) -> impl IntoResponse {
-    let document = console.document();
+    let document = console.document().await;
     let code = if document.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(serde_json::json!({ "ready": document.ready, "reasons": document.reasons() })))
 }
 
 async fn status(State(console): State<Console>) -> impl IntoResponse {
-    Json(console.document())
+    Json(console.document().await)
 }
 
 async fn metrics(State(console): State<Console>) -> impl IntoResponse {
@@ -89,10 +101,25 @@ async fn metrics(State(console): State<Console>) -> impl IntoResponse {
 #[serde(deny_unknown_fields)]
 struct WaitQuery {
     timeout_ms: u64,
+    /// This one, in place of the pipelines.
+    delivery_stream: Option<String>,
 }
 
 /// Answers once everything written to the sources before the call is committed, or when time is up.
-async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) -> impl IntoResponse {
+async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) -> Response {
+    let patience = Duration::from_millis(query.timeout_ms);
+    let waiting = match &query.delivery_stream {
+        None => wait_for_pipelines(&console, patience).await,
+        Some(name) => match delivery_streams::wait(console.firehose.as_ref(), name, patience).await {
+            Ok(waiting) => waiting,
+            Err(refusal) => return refusal,
+        },
+    };
+    Json(WaitDocument { done: waiting.is_empty(), waiting, status: console.document().await }).into_response()
+}
+
+/// Those that are not there when time is up.
+async fn wait_for_pipelines(console: &Console, patience: Duration) -> Vec<String> {
     let since = console.ambient.now();
     let pipelines = console.pipelines.list();
     let all = async {
@@ -100,8 +127,9 @@ async fn wait(State(console): State<Console>, Query(query): Query<WaitQuery>) ->
             pipeline.complete_up_to(since).await;
         }
     };
-    let done = tokio::time::timeout(Duration::from_millis(query.timeout_ms), all).await.is_ok();
+    if tokio::time::timeout(patience, all).await.is_ok() {
+        return Vec::new();
+    }
     let waiting = pipelines.iter().filter(|pipeline| !pipeline.is_complete_up_to(since));
-    let waiting = waiting.map(|running| running.name.clone()).collect();
-    Json(WaitDocument { done, waiting, status: console.document() })
+    waiting.map(|running| running.name.clone()).collect()
 }

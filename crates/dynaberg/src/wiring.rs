@@ -8,6 +8,7 @@ mod maintenance;
 mod pipelines;
 mod stack;
 mod stacks;
+mod touched;
 mod transform;
 
 pub use declare::{Backfill, Declared, Egress, declare, declare_to_destroy};
@@ -17,4 +18,5 @@ pub use maintenance::{Policies, RoundOptions, Upkeep, maintain_targets, maintain
 pub use pipelines::{HeldLetters, Running, SAMPLE_ITEMS, launch, replay, rewind, tap, target_of};
 pub use stack::{Stack, StackOptions, bind};
 pub use stacks::{Stacks, named as stacks_named};
+pub use touched::touched;
 pub use transform::refuse_leaks;

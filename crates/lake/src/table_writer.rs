@@ -194,6 +194,9 @@ fn check_columns(table: &Table, schema: &SchemaRef, columns: &[String]) -> Resul
 }
 
 fn fenced(table: &Table) -> Error {
-    let message = format!("commit to table {}, which another writer has taken over", table.identifier());
+    let message = format!(
+        "commit to table {}, which another writer has taken over. Try: start this one again, where the other one is done",
+        table.identifier()
+    );
     Error::new(ErrorKind::Fenced, message)
 }

@@ -19,6 +19,8 @@ use crate::streams::DynamoDbStreams;
 const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// Readers are past expired records already; this only frees their place.
 const KINESIS_TRIM_INTERVAL: Duration = Duration::from_secs(60);
+/// How long nothing is put before a Kinesis log counts as quiet.
+const KINESIS_SETTLE_INTERVAL: Duration = Duration::from_secs(5);
 /// An interval of zero would leave no time for anything else.
 const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(1);
 
@@ -137,6 +139,7 @@ impl Capture {
         let mut drain = tokio::time::interval(DRAIN_INTERVAL);
         let mut sweep = tokio::time::interval(self.regions.options().ttl_sweep.max(SWEEP_INTERVAL_MIN));
         let mut trim = tokio::time::interval(KINESIS_TRIM_INTERVAL);
+        let mut settle = tokio::time::interval(KINESIS_SETTLE_INTERVAL);
         let mut failing = BTreeSet::new();
         loop {
             tokio::select! {
@@ -148,6 +151,7 @@ impl Capture {
                 _ = drain.tick() => self.drain(&mut failing).await,
                 _ = sweep.tick() => self.sweep_expired_items().await,
                 _ = trim.tick() => self.trim_kinesis(&shutdown).await,
+                _ = settle.tick() => self.regions.opened().iter().for_each(|region| region.kinesis.settle()),
             }
         }
     }

@@ -4,6 +4,7 @@
 //! delete tables, since streams ([`stream_specification`]) and ARNs ([`description`]) are ours; [`error`] turns the engine's errors into AWS's.
 
 mod account;
+mod continuous_backups;
 mod description;
 pub(crate) mod error;
 mod kinesis_destination;
@@ -73,7 +74,8 @@ impl JsonService for DynamoDb {
             "TagResource" | "UntagResource" | "ListTagsOfResource" => tags::call(&region, operation, &call.body).await,
             "DescribeLimits" => Ok(account::describe_limits()),
             "DescribeEndpoints" => Ok(account::describe_endpoints(&caller.host)),
-            "DescribeContinuousBackups" => account::describe_continuous_backups(&region, &call.body).await,
+            "DescribeContinuousBackups" => continuous_backups::describe_continuous_backups(&region, &call.body).await,
+            "UpdateContinuousBackups" => continuous_backups::update_continuous_backups(&region, &call.body).await,
             "DescribeKinesisStreamingDestination" => {
                 kinesis_destination::describe_destinations(&region, &call.body).await
             }

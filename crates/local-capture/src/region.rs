@@ -1,5 +1,6 @@
 //! The tables and streams of one account in one region: an item engine, its outbox, a shard log and a Kinesis log.
 
+mod backups;
 mod destinations;
 
 use std::path::Path;
@@ -9,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ambient::Ambient;
 use dynoxide::{Database, DynoxideError};
 use tokio::sync::RwLock;
+
+use backups::Backups;
+pub(crate) use backups::PointInTimeRecovery;
 
 use crate::change_record::Change;
 use crate::engine::{Engine, EngineThreads};
@@ -31,6 +35,7 @@ pub(crate) struct Region {
     pub(crate) log: ShardLog,
     pub(crate) kinesis: KinesisLog,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) backups: Backups,
     engine: Arc<Engine>,
     outbox: Mutex<Outbox>,
     faults: Mutex<Faults>,
@@ -79,10 +84,13 @@ impl Region {
         let outbox = outbox.map_err(|error| CaptureError::of_engine(folder, &error))?;
         let kinesis = KinesisLog::open(&folder.join("kinesis"), ambient.clone(), options.kinesis_throttling)
             .map_err(|error| CaptureError::of_log(folder, &error))?;
+        let backups = Backups::open(folder)
+            .map_err(|source| CaptureError::of_io(folder, format!("read settings in {}", folder.display()), source))?;
         let faults = Faults::new(options.kinesis_faults);
         let region = Self {
             kinesis,
             subscriptions: Subscriptions::default(),
+            backups,
             account: account.to_owned(),
             name: name.to_owned(),
             options,

@@ -121,10 +121,35 @@ async fn the_account_answers_for_itself() {
     let endpoints = world.dynamodb("DescribeEndpoints", json!({})).await;
     assert_eq!(endpoints["Endpoints"][0]["Address"], "127.0.0.1:4566");
     assert_eq!(world.dynamodb("DescribeLimits", json!({})).await["TableMaxReadCapacityUnits"], 40_000);
-    let backups = world.dynamodb("DescribeContinuousBackups", json!({"TableName": "orders"})).await;
-    assert_eq!(backups["ContinuousBackupsDescription"]["ContinuousBackupsStatus"], "DISABLED");
-    let missing = world.try_dynamodb("DescribeContinuousBackups", json!({"TableName": "none"})).await.unwrap_err();
-    assert_eq!(missing.code, "TableNotFoundException");
+}
+
+#[tokio::test]
+async fn point_in_time_recovery_is_of_the_table_and_not_of_its_name() {
+    let world = World::new().await;
+    world.table("orders", "KEYS_ONLY").await;
+    let told = |answer: Value| answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"].clone();
+    let orders = json!({"TableName": "orders"});
+    let off = told(world.dynamodb("DescribeContinuousBackups", orders.clone()).await);
+    assert_eq!(off, json!({"PointInTimeRecoveryStatus": "DISABLED"}));
+    let update =
+        |specification: Value| json!({"TableName": "orders", "PointInTimeRecoverySpecification": specification});
+    let on = update(json!({"PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 7}));
+    let on = told(world.dynamodb("UpdateContinuousBackups", on).await);
+    assert_eq!((&on["PointInTimeRecoveryStatus"], &on["RecoveryPeriodInDays"]), (&json!("ENABLED"), &json!(7)));
+    assert!(on["EarliestRestorableDateTime"].as_f64() <= on["LatestRestorableDateTime"].as_f64());
+    assert_eq!(told(world.dynamodb("DescribeContinuousBackups", orders.clone()).await), on);
+
+    for wrong in [json!({}), json!({"PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 36})] {
+        let refused = world.try_dynamodb("UpdateContinuousBackups", update(wrong)).await.unwrap_err();
+        assert_eq!(refused.code, "ValidationException");
+    }
+    for operation in ["DescribeContinuousBackups", "UpdateContinuousBackups"] {
+        let missing = world.try_dynamodb(operation, json!({"TableName": "none"})).await.unwrap_err();
+        assert_eq!(missing.code, "TableNotFoundException");
+    }
+    world.dynamodb("DeleteTable", orders.clone()).await;
+    world.table("orders", "KEYS_ONLY").await;
+    assert_eq!(told(world.dynamodb("DescribeContinuousBackups", orders).await), off);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! [`Firehose`] is the endpoint, and `route` finds the operation: `create`, `describe`, `change`, `tags`, `encryption`,
 //! `put`. A delivery stream (`stream`, asked for in `settings`) is a durable log in the SQLite file (`buffer`).
 //! `processing` decides where each of its records goes; objects are written by `objects` (with `prefix`), records that
-//! fail (`failure`) by `error_objects`. Tables are written by whoever takes [`TableDelivery`]s, Kinesis streams read by
+//! fail (`failure`) by `error_objects`, of which `delivery_log` tells. Tables are written by whoever takes [`TableDelivery`]s, Kinesis streams read by
 //! whoever takes [`KinesisFeed`]s. `bells` wake those who wait.
 
 mod account;
@@ -11,6 +11,7 @@ mod bells;
 mod buffer;
 mod change;
 mod create;
+mod delivery_log;
 mod describe;
 mod encryption;
 mod error;

@@ -84,7 +84,7 @@ impl ObjectFiles {
         tags: BTreeMap<String, String>,
     ) -> Result<()> {
         let created_ms = self.ambient.now_ms();
-        self.buckets.create(name, Bucket { kind, region: region.to_owned(), created_ms, tags })
+        self.buckets.create(name, Bucket { kind, region: region.to_owned(), created_ms, tags, policy: None })
     }
 
     /// Deletes a bucket without objects.

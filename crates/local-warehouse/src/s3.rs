@@ -15,6 +15,7 @@ mod governed;
 mod intake;
 mod listing;
 mod multipart;
+mod policy;
 mod preconditions;
 mod read;
 mod tagging;
@@ -77,12 +78,11 @@ impl StreamingService for S3 {
         {
             return denied.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
         }
-        // A signature covers the body as it is, so tags are taken out of it only where nobody checks one.
         let request = match self.is_signed {
             true => request.map(s3s::Body::from),
-            false => tagging::take_out(unsigned::prepare(request)).await,
+            false => unsigned::prepare(request),
         };
-        match self.service.call(request).await {
+        match self.service.call(tagging::read(request).await).await {
             Ok(response) => response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()),
             Err(error) => {
                 tracing::error!(error = %s3s::StdError::from(error), "an S3 request failed");

@@ -271,6 +271,40 @@ async fn what_is_not_served_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn the_policy_of_a_bucket_is_kept_told_and_removed() {
+    let served = served().await;
+    let missing = served.s3("GET", "/bucket?policy", b"").await;
+    assert_eq!((missing.status, missing.elements("Code").concat().as_str()), (404, "NoSuchBucketPolicy"));
+    let policy = |effect: &str, resource: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}","Principal":"*","Action":"s3:GetObject","Resource":"{resource}"}}]}}"#
+        )
+    };
+    for (effect, is_public) in [("Deny", "false"), ("Allow", "true")] {
+        let policy = policy(effect, "arn:aws:s3:::bucket/*");
+        assert_eq!(served.s3("PUT", "/bucket?policy", policy.as_bytes()).await.status, 204);
+        assert_eq!(served.s3("GET", "/bucket?policy", b"").await.text(), policy);
+        let status = served.s3("GET", "/bucket?policyStatus", b"").await;
+        assert_eq!(status.elements("IsPublic").concat().to_lowercase(), is_public);
+    }
+    for wrong in [
+        "{".to_owned(),
+        r#"{"Statement":[]}"#.to_owned(),
+        policy("May", "arn:aws:s3:::bucket"),
+        policy("Allow", "arn:aws:s3:::other/*"),
+    ] {
+        let refused = served.s3("PUT", "/bucket?policy", wrong.as_bytes()).await;
+        assert_eq!((refused.status, refused.elements("Code").concat().as_str()), (400, "MalformedPolicy"), "{wrong}");
+    }
+    assert_eq!(served.s3("DELETE", "/bucket?policy", b"").await.status, 204);
+    assert_eq!(served.s3("GET", "/bucket?policyStatus", b"").await.status, 404);
+    assert_eq!(
+        served.s3("PUT", "/nowhere?policy", policy("Deny", "arn:aws:s3:::nowhere").as_bytes()).await.status,
+        404
+    );
+}
+
+#[tokio::test]
 async fn many_writers_of_one_key_leave_one_whole_object() {
     let served = Arc::new(served().await);
     let writes = (0..16u8).map(|i| {

@@ -57,8 +57,8 @@ pub use record_sample::{RecordSample, sample_records};
 pub use shape::{Mode, NewColumn, TableShape, attribute_doc};
 pub use sink::{Commit, PartitionField, Sink, TableOptions, TableSink, Target};
 pub use source::{
-    AwsStreamApi, DynamoDbStreamsSource, KinesisSource, KinesisStream, KinesisStreamApi, ListedShard, Polled,
-    RecordPage, ReplaySource, ShardPage, Source, Start, StartPosition, StreamApi, StreamError, StreamErrorKind,
+    AwsStreamApi, DynamoDbStreamsSource, FanOutApi, KinesisSource, KinesisStream, KinesisStreamApi, ListedShard,
+    Polled, RecordPage, ReplaySource, ShardPage, Source, Start, StartPosition, StreamApi, StreamError, StreamErrorKind,
     describe_kinesis_stream, find_kinesis_stream,
 };
 pub use sql::{

@@ -202,10 +202,16 @@ impl Foreign {
     /// Whether the table has this change already.
     fn covers(&mut self, origin: &Origin, mode: Mode) -> bool {
         let created_s = seconds(origin.created_us);
+        // The table is complete for a minute beyond that moment. A change from before it has no place of its own in the
+        // list: it would take that of a later one like it.
+        if created_s < seconds(self.from_us) {
+            return true;
+        }
         if let Some(alike) = self.changes.get_mut(&origin.content) {
-            let same = alike.iter().position(|other_s| other_s.abs_diff(created_s) <= SAME_CHANGE_S);
-            if let Some(same) = same {
-                alike.remove(same);
+            let apart = |(at, other_s): (usize, &i64)| (other_s.abs_diff(created_s), at);
+            let nearest = alike.iter().enumerate().map(apart).min();
+            if let Some((_, at)) = nearest.filter(|(apart_s, _)| *apart_s <= SAME_CHANGE_S) {
+                alike.remove(at);
                 return true;
             }
         }

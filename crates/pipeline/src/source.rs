@@ -3,12 +3,13 @@
 //! [`DynamoDbStreamsSource`] (`dynamodb_streams.rs`) asks a [`StreamApi`] (`stream_api.rs`; `aws_stream_api.rs` and
 //! `get_records.rs` for AWS) for pages (`page.rs`) of the shards (`reading.rs`) that their lineage (`shard_tree.rs`)
 //! allows to be read. [`KinesisSource`] (`kinesis.rs`) does the same with a [`KinesisStreamApi`] (`kinesis_api.rs`),
-//! whose records may be [`aggregated`].
+//! whose records may be [`aggregated`], or with a [`FanOutApi`] (`fan_out.rs`), to which they are pushed.
 //! [`ReplaySource`] (`replay.rs`, with `lines.rs`) reads files.
 
 mod aggregated;
 mod aws_stream_api;
 mod dynamodb_streams;
+mod fan_out;
 mod get_records;
 mod kinesis;
 mod kinesis_api;
@@ -31,6 +32,7 @@ use crate::error::Result;
 
 pub use aws_stream_api::AwsStreamApi;
 pub use dynamodb_streams::DynamoDbStreamsSource;
+pub use fan_out::FanOutApi;
 pub use kinesis::{KinesisSource, KinesisStream, describe_kinesis_stream, find_kinesis_stream};
 pub use kinesis_api::KinesisStreamApi;
 pub use replay::ReplaySource;

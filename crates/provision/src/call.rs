@@ -4,8 +4,11 @@
 //! which IAM action it is and on which ARN, so that a refusal can name the statement that is missing.
 
 mod answer;
+mod service;
 
-pub(crate) use answer::{escape, xml_elements};
+pub(crate) use answer::escape;
+pub use answer::{xml_element, xml_elements};
+pub use service::Service;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,29 +16,17 @@ use std::time::Duration;
 
 use ambient::Ambient;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use lake::{HttpTransport, Signing, Transport};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::fail_point::FailPoint;
-
-/// The services that are called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
-    DynamoDb,
-    Kinesis,
-    Sqs,
-    S3,
-    S3Tables,
-    Glue,
-    LakeFormation,
-    Firehose,
-    Iam,
-    Sts,
-}
 
 /// Where services are, and as whom they are called.
 #[derive(Clone)]
@@ -77,6 +68,9 @@ pub struct About<'a> {
 const TRIES_MAX: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// Operations of S3 that want a checksum of the body beside its signature.
+const CHECKSUMMED: [&str; 1] = ["PutBucketPolicy"];
+
 /// What may stand in a path or query as it is, by the rules of signatures.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -86,10 +80,15 @@ pub fn encode(text: &str) -> String {
 }
 
 impl Services {
+    /// Calls without asking who it is that calls: for what needs no ARN of the caller's account.
+    pub fn unidentified(connection: Connection) -> Self {
+        let nobody = Caller { account: String::new(), arn: String::new() };
+        Self { connection, caller: nobody, transports: Mutex::default() }
+    }
+
     /// Finds out who calls.
     pub async fn connect(connection: Connection) -> Result<Self> {
-        let nobody = Caller { account: String::new(), arn: String::new() };
-        let mut services = Self { connection, caller: nobody, transports: Mutex::default() };
+        let mut services = Self::unidentified(connection);
         let about = About { service: Service::Sts, action: "GetCallerIdentity", resource: "*" };
         let answer = services.query(about, "2011-06-15", &[]).await?;
         let part = |name: &str| answer::xml_element(&answer, name).unwrap_or_default();
@@ -116,13 +115,7 @@ impl Services {
 
     /// An operation of a service of the JSON protocols.
     pub async fn json(&self, about: About<'_>, body: Value) -> Result<Value> {
-        let (target, version) = match about.service {
-            Service::DynamoDb => ("DynamoDB_20120810", "1.0"),
-            Service::Sqs => ("AmazonSQS", "1.0"),
-            Service::Kinesis => ("Kinesis_20131202", "1.1"),
-            Service::Firehose => ("Firehose_20150804", "1.1"),
-            _ => ("AWSGlue", "1.1"),
-        };
+        let (target, version) = about.service.json_target().expect("a service that speaks JSON is asked so");
         let request = Request::post(format!("{}/", self.endpoint(about.service)))
             .header("content-type", format!("application/x-amz-json-{version}"))
             .header("x-amz-target", format!("{target}.{}", about.action));
@@ -142,7 +135,10 @@ impl Services {
     /// A request to S3, path style: `path` is `/BUCKET`, `/BUCKET/KEY` or `/BUCKET?tagging=`.
     pub async fn s3(&self, about: About<'_>, method: Method, path: &str, body: String) -> Result<String> {
         let url = format!("{}{path}", self.endpoint(Service::S3));
-        let request = Request::builder().method(method).uri(url).header("content-type", "application/xml");
+        let mut request = Request::builder().method(method).uri(url).header("content-type", "application/xml");
+        if CHECKSUMMED.contains(&about.action) {
+            request = request.header("x-amz-checksum-sha256", BASE64_STANDARD.encode(Sha256::digest(&body)));
+        }
         let response = self.send(about, request, Bytes::from(body)).await?;
         Ok(String::from_utf8_lossy(response.body()).into_owned())
     }
@@ -224,8 +220,7 @@ impl Services {
         }
         let signing = Signing {
             credentials: self.connection.credentials.clone(),
-            // IAM is one for all regions.
-            region: if service == Service::Iam { "us-east-1".to_owned() } else { self.connection.region.clone() },
+            region: service.signing_region(&self.connection.region),
             service: service.scope().to_owned(),
         };
         let made = HttpTransport::new(Some(signing), self.connection.ambient.clone());
@@ -238,24 +233,6 @@ impl Services {
 const LOOKS_MAX: u32 = 64;
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-impl Service {
-    /// Its name in signatures.
-    pub fn scope(self) -> &'static str {
-        match self {
-            Self::DynamoDb => "dynamodb",
-            Self::Kinesis => "kinesis",
-            Self::Sqs => "sqs",
-            Self::S3 => "s3",
-            Self::S3Tables => "s3tables",
-            Self::Glue => "glue",
-            Self::LakeFormation => "lakeformation",
-            Self::Firehose => "firehose",
-            Self::Iam => "iam",
-            Self::Sts => "sts",
-        }
-    }
-}
-
 impl About<'_> {
     /// `dynamodb:CreateTable`.
     pub fn iam_action(&self) -> String {
@@ -264,7 +241,7 @@ impl About<'_> {
             (Service::S3, "HeadBucket" | "ListObjectsV2") => "ListBucket",
             (_, action) => action,
         };
-        format!("{}:{action}", self.service.scope())
+        format!("{}:{action}", self.service.id())
     }
 
     /// Whether the world is another one afterwards.

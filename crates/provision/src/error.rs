@@ -81,7 +81,10 @@ impl std::fmt::Display for Error {
         match self {
             Self::Refused(refusal) => {
                 let Refusal { action, resource, code, message, .. } = refusal.as_ref();
-                write!(f, "{action} on {resource}: {code}: {message}")
+                match resource.as_str() {
+                    "*" => write!(f, "{action}: {code}: {message}"),
+                    resource => write!(f, "{action} on {resource}: {code}: {message}"),
+                }
             }
             Self::Unanswered(what) => f.write_str(what),
             Self::WorldChanged { planned, .. } => {

@@ -1,5 +1,9 @@
 //! The rights that a pipeline needs, and no more: as IAM policies.
 
+mod apply;
+mod query;
+mod run;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,6 +28,8 @@ pub struct Touched {
     /// The Kinesis stream that it reads, or, where it reads the table's own, the one that it would read.
     pub kinesis_stream: String,
     pub reads_kinesis: bool,
+    /// The consumer to which that stream is pushed.
+    pub consumer: Option<String>,
     /// The table bucket's ARN.
     pub table_bucket: String,
     pub namespace: String,
@@ -71,9 +77,9 @@ pub fn document(statements: &[Statement]) -> Value {
 /// What `purpose` takes.
 pub fn statements(touched: &Touched, purpose: Purpose) -> Vec<Statement> {
     match purpose {
-        Purpose::Apply => apply(touched),
-        Purpose::Run => run(touched),
-        Purpose::Query => query(touched),
+        Purpose::Apply => apply::statements(touched),
+        Purpose::Run => run::statements(touched),
+        Purpose::Query => query::statements(touched),
     }
 }
 
@@ -86,7 +92,7 @@ impl Touched {
         self.arn("dynamodb", &format!("table/{}", self.source_table))
     }
 
-    fn stream(&self) -> String {
+    pub(crate) fn stream(&self) -> String {
         match self.kinesis_stream.starts_with("arn:") {
             true => self.kinesis_stream.clone(),
             false => self.arn("kinesis", &format!("stream/{}", self.kinesis_stream)),
@@ -97,220 +103,6 @@ impl Touched {
         let statement = Statement::new(sid, reason, "s3tables", actions, format!("{}/table/*", self.table_bucket));
         Statement { table: Some((self.namespace.clone(), self.table.clone())), ..statement }
     }
-}
-
-fn apply(touched: &Touched) -> Vec<Statement> {
-    let source = touched.source();
-    let mut statements = vec![
-        Statement::new(
-            "LookAtSource",
-            "to see whether the table and its streams are there, and who switched them on; items decide the columns",
-            "dynamodb",
-            &["DescribeTable", "DescribeKinesisStreamingDestination", "ListTagsOfResource", "Scan"],
-            source.clone(),
-        ),
-        Statement::new(
-            "MarkSource",
-            "a stream has no tags: its table says who switched it on",
-            "dynamodb",
-            &["TagResource", "UntagResource"],
-            source.clone(),
-        ),
-    ];
-    if touched.reads_kinesis {
-        statements.push(Statement::new(
-            "SendChanges",
-            "to send the table's changes to the stream, and to end that",
-            "dynamodb",
-            &["DisableKinesisStreamingDestination", "EnableKinesisStreamingDestination"],
-            source,
-        ));
-        statements.push(Statement::new(
-            "MakeStream",
-            "to make, mark, encrypt and remove the stream; sending changes to it takes the right to describe and to fill it",
-            "kinesis",
-            &[
-                "AddTagsToStream",
-                "CreateStream",
-                "DeleteStream",
-                "DescribeStream",
-                "DescribeStreamSummary",
-                "ListTagsForStream",
-                "PutRecords",
-                "StartStreamEncryption",
-            ],
-            touched.stream(),
-        ));
-    } else {
-        statements.push(Statement::new(
-            "SwitchStream",
-            "to switch the table's stream on, and off again",
-            "dynamodb",
-            &["UpdateTable"],
-            source,
-        ));
-        statements.push(Statement::new(
-            "LookAtStream",
-            "a destroy looks whether an earlier version of the file had a stream made",
-            "kinesis",
-            &["DescribeStreamSummary"],
-            touched.stream(),
-        ));
-    }
-    if let Some((bucket, _)) = &touched.letters {
-        let bucket = format!("arn:aws:s3:::{bucket}");
-        let objects = format!("{bucket}/*");
-        statements.push(Statement::new(
-            "MakeLetterBucket",
-            "to make, mark and remove the bucket of dead letters",
-            "s3",
-            &["CreateBucket", "DeleteBucket", "GetBucketTagging", "ListBucket", "TagResource"],
-            bucket,
-        ));
-        statements.push(Statement::new(
-            "EmptyLetterBucket",
-            "a bucket has to be empty to be removed",
-            "s3",
-            &["DeleteObject"],
-            objects,
-        ));
-    }
-    if let Some(queue) = &touched.queue {
-        statements.push(Statement::new(
-            "MakeQueue",
-            "to make, mark and remove the queue that is told of dead letters",
-            "sqs",
-            &["CreateQueue", "DeleteQueue", "GetQueueUrl", "ListQueueTags", "TagQueue"],
-            touched.arn("sqs", queue),
-        ));
-    }
-    if touched.function.is_some() {
-        statements.extend(invoke(touched, "the function decides the columns"));
-    }
-    let table_bucket = touched.table_bucket.clone();
-    statements.push(Statement::new(
-        "MakeTableBucket",
-        "to make, mark and remove the table bucket and the namespace, and to make a table in it",
-        "s3tables",
-        &[
-            "CreateNamespace",
-            "CreateTable",
-            "CreateTableBucket",
-            "DeleteNamespace",
-            "DeleteTableBucket",
-            "GetNamespace",
-            "GetTableBucket",
-            "ListTagsForResource",
-            "TagResource",
-            "UntagResource",
-        ],
-        table_bucket.clone(),
-    ));
-    statements.push(touched.on_table(
-        "MakeTable",
-        "to make, mark and remove the table; one that is there is read for its columns",
-        &["DeleteTable", "GetTable", "GetTableData", "GetTableMetadataLocation", "PutTableData", "TagResource"],
-    ));
-    statements.push(Statement::new(
-        "ReadTableMark",
-        "the tags of a table are asked for by its id, which comes with the table",
-        "s3tables",
-        &["ListTagsForResource"],
-        format!("{table_bucket}/table/*"),
-    ));
-    statements
-}
-
-fn run(touched: &Touched) -> Vec<Statement> {
-    let look = match touched.reads_kinesis {
-        true => &["DescribeKinesisStreamingDestination", "DescribeTable"][..],
-        false => &["DescribeTable"],
-    };
-    let mut statements = vec![Statement::new(
-        "LookAtSource",
-        "to find the key of the table and its stream",
-        "dynamodb",
-        look,
-        touched.source(),
-    )];
-    statements.push(match touched.reads_kinesis {
-        true => Statement::new(
-            "ReadStream",
-            "to read the changes",
-            "kinesis",
-            &["DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards"],
-            touched.stream(),
-        ),
-        false => Statement::new(
-            "ReadStream",
-            "to read the changes; the stream's name ends in the moment when it was switched on",
-            "dynamodb",
-            &["DescribeStream", "GetRecords", "GetShardIterator"],
-            format!("{}/stream/*", touched.source()),
-        ),
-    });
-    if touched.function.is_some() {
-        statements.extend(invoke(touched, "records pass through the function"));
-    }
-    if let Some((bucket, prefix)) = &touched.letters {
-        statements.push(Statement::new(
-            "KeepLetters",
-            "to keep dead letters, and to read them again for a redrive",
-            "s3",
-            &["GetObject", "PutObject"],
-            format!("arn:aws:s3:::{bucket}/{prefix}*"),
-        ));
-    }
-    if let Some(queue) = &touched.queue {
-        statements.push(Statement::new(
-            "TellOfLetters",
-            "to tell the queue of dead letters",
-            "sqs",
-            &["GetQueueUrl", "SendMessage"],
-            touched.arn("sqs", queue),
-        ));
-    }
-    statements.push(Statement::new(
-        "FindTable",
-        "to reach the catalog; maintain finds the table in its lists, and asks for the settings of maintenance",
-        "s3tables",
-        &["GetTableBucket", "GetTableBucketMaintenanceConfiguration", "ListNamespaces", "ListTables"],
-        touched.table_bucket.clone(),
-    ));
-    statements.push(touched.on_table(
-        "WriteTable",
-        "to read the checkpoint and to commit rows with it; to read the settings of maintenance",
-        &[
-            "GetTable",
-            "GetTableData",
-            "GetTableMaintenanceConfiguration",
-            "GetTableMetadataLocation",
-            "PutTableData",
-            "UpdateTableMetadataLocation",
-        ],
-    ));
-    statements
-}
-
-fn query(touched: &Touched) -> Vec<Statement> {
-    let all = "*".to_owned();
-    vec![
-        Statement::new(
-            "ListLakes",
-            "to know which catalogs a query may name; a list has no narrower resource",
-            "s3tables",
-            &["ListTableBuckets"],
-            all,
-        ),
-        Statement::new(
-            "FindTable",
-            "to reach the catalog",
-            "s3tables",
-            &["GetTableBucket"],
-            touched.table_bucket.clone(),
-        ),
-        touched.on_table("ReadTable", "to read rows", &["GetTableData", "GetTableMetadataLocation"]),
-    ]
 }
 
 fn invoke(touched: &Touched, reason: &'static str) -> Option<Statement> {

@@ -46,6 +46,11 @@ pub trait Resource: Send + Sync {
         Ok(())
     }
 
+    /// What it is to be as plain data, for templates of others who make it.
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::None
+    }
+
     /// `table bucket streamtablebucket`.
     fn title(&self) -> String {
         format!("{} {}", self.kind(), self.name())
@@ -118,7 +123,10 @@ pub(crate) fn found<T>(answer: Result<T>, codes: &[&str]) -> Result<Option<T>> {
 }
 
 mod administrator;
+mod blueprint;
 mod bucket;
+mod bucket_policy;
+mod continuous_backups;
 mod dynamodb_stream;
 mod dynamodb_table;
 mod grant;
@@ -132,7 +140,9 @@ mod source_table;
 mod table_bucket;
 
 pub use administrator::Administrator;
+pub use blueprint::Blueprint;
 pub use bucket::Bucket;
+pub use bucket_policy::tls_only;
 pub use dynamodb_stream::{DynamoDbStream, stream_arn};
 pub use dynamodb_table::{DynamoDbTable, KeyElement};
 pub use grant::{Grant, GrantOn};

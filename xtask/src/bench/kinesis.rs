@@ -23,7 +23,7 @@ const RECORD_BYTES: usize = 1_024;
 const RECORDS_PER_CALL: usize = 500;
 const CALLS: usize = 480;
 /// How long the store may tidy up before its files are measured.
-const SETTLES_IN: Duration = Duration::from_secs(20);
+const SETTLES_IN: Duration = Duration::from_secs(60);
 /// The most that GetRecords gives.
 const GET_LIMIT: usize = 10_000;
 
@@ -76,7 +76,7 @@ fn in_and_out(binary: &Path) -> Result<()> {
     })?;
     ensure!(read == records, "{read} of {records} records were read");
     line("GetRecords, 10,000 or 10 MiB a call", cpu, seconds);
-    let size = || super::stack::size_of(&stack.data_dir.join("capture/dynamodb/000000000000/us-east-1/kinesis"));
+    let size = || super::stack::blocks_of(&stack.data_dir.join("capture/dynamodb/000000000000/us-east-1/kinesis"));
     let at_once = size()?;
     std::thread::sleep(SETTLES_IN);
     let kept = size()?;

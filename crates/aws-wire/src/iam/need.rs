@@ -99,6 +99,13 @@ fn of_json(asked: &Asked<'_>, service: &str, body: &Value, path: &[&str]) -> Vec
             }
             needs
         }
+        "kinesis" if matches!(operation, "DescribeStreamConsumer" | "RegisterStreamConsumer" | "SubscribeToShard") => {
+            // Asked for of both, where AWS may be content with one of them.
+            let named = || Some(format!("{}/consumer/{}:*", text("StreamARN")?, text("ConsumerName")?));
+            let consumer = text("ConsumerARN").map(str::to_owned).or_else(named).unwrap_or_else(|| "*".to_owned());
+            let stream = consumer.split("/consumer/").next().unwrap_or_default();
+            vec![need(&*action, stream), need(&*action, &*consumer)]
+        }
         "kinesis" => {
             let stream = text("StreamARN").map(str::to_owned);
             let stream = stream.or_else(|| text("StreamName").map(|name| named("kinesis", "stream/", name)));
@@ -145,6 +152,10 @@ fn of_s3(method: &Method, path: &[&str], raw: &str, query: &str, has_body: bool)
     if path.len() == 1 {
         let action = match *method {
             Method::GET if has("tagging") => "s3:GetBucketTagging",
+            Method::GET if has("policy") => "s3:GetBucketPolicy",
+            Method::GET if has("policyStatus") => "s3:GetBucketPolicyStatus",
+            Method::PUT if has("policy") => "s3:PutBucketPolicy",
+            Method::DELETE if has("policy") => "s3:DeleteBucketPolicy",
             Method::GET if has("location") => "s3:GetBucketLocation",
             Method::GET if has("uploads") => "s3:ListBucketMultipartUploads",
             Method::GET | Method::HEAD => "s3:ListBucket",

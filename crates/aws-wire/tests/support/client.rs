@@ -8,10 +8,11 @@ use aws_sigv4::{
     sign::v4,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -63,6 +64,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn read(response: Response<Incoming>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
     }
@@ -159,8 +166,19 @@ impl Draft {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(Bytes::from(self.body))).unwrap();
-        let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        Answer::read(sender.send_request(request).await.unwrap()).await
+    }
+
+    /// Sends the request over HTTP/2, to `host` as the client calls it.
+    pub async fn send_http2(self, served: &Served, host: &str) -> Answer {
+        let stream = TcpStream::connect(&served.host).await.unwrap();
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(self.method).uri(format!("http://{host}{}", self.target));
+        for (name, value) in self.headers.iter().filter(|(name, _)| name != "host") {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(self.body))).unwrap();
+        Answer::read(sender.send_request(request).await.unwrap()).await
     }
 }

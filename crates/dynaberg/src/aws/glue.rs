@@ -1,10 +1,9 @@
 //! The calls of Glue that deliveries make: which catalog a database leads to, and the columns of a table.
 
-use bytes::Bytes;
-use lake::{HttpTransport, Signing, Transport as _};
+use provision::{Error, Service};
 use serde_json::{Value, json};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, on};
 use crate::config::Catalog;
 use crate::failure::{Exit, Failure, Outcome};
 
@@ -37,23 +36,11 @@ impl Aws {
     }
 
     async fn glue(&self, operation: &str, body: Value) -> Outcome<Value> {
-        let region = self.region();
-        let own = self.service_endpoint("GLUE", "glue");
-        let endpoint = own.unwrap_or_else(|| format!("https://glue.{region}.amazonaws.com"));
-        let signing = Signing { service: "glue".to_owned(), ..self.signing(&region)? };
-        let request = http::Request::post(format!("{endpoint}/"))
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("AWSGlue.{operation}"))
-            .body(Bytes::from(body.to_string()))
-            .map_err(|error| Failure::caused_by(Exit::Configuration, &error))?;
-        let transport = HttpTransport::new(Some(signing), self.ambient())?;
-        let answer = transport.send(request).await.map_err(|error| error.into_error())?;
-        let document: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        if answer.status().is_success() {
-            return Ok(document);
-        }
-        let reason = document["message"].as_str().or(document["Message"].as_str()).unwrap_or_default();
-        let exit = if answer.status().is_server_error() { Exit::Service } else { Exit::Configuration };
-        Err(Failure::new(exit, format!("{operation} of Glue: {} {reason}", answer.status())))
+        let answered = self.calls()?.json(on(Service::Glue, operation), body).await;
+        answered.map_err(|error| {
+            // What a delivery names wrongly, a person corrects; all else heals.
+            let is_wrong = matches!(&error, Error::Refused(refusal) if refusal.status < 500);
+            Failure::from(error).ending_with(if is_wrong { Exit::Configuration } else { Exit::Service })
+        })
     }
 }

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
+use http::Method;
 use iceberg::TableIdent;
 use lake::maintain::compact::{CompactionPolicy, Strategy};
 use lake::maintain::expire::SnapshotPolicy;
 use lake::maintain::sweep::SweepPolicy;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use provision::{About, Service, encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Aws;
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
 use crate::wiring::Policies;
 
 #[derive(Deserialize)]
@@ -80,10 +83,13 @@ struct Removal {
 impl Aws {
     /// The settings of a table of the table bucket `arn`.
     pub async fn maintenance_policies(&self, arn: &str, table: &TableIdent) -> Outcome<Policies> {
-        let bucket = utf8_percent_encode(arn, NON_ALPHANUMERIC);
-        let path = format!("tables/{bucket}/{}/{}/maintenance", table.namespace().to_url_string(), table.name());
-        let of_table: Configuration<OfTable> = self.get("s3tables", &path).await?;
-        let of_bucket: Configuration<OfBucket> = self.get("s3tables", &format!("buckets/{bucket}/maintenance")).await?;
+        let (calls, bucket) = (self.calls()?, encode(arn));
+        let of_table = About { service: Service::S3Tables, action: "GetTableMaintenanceConfiguration", resource: arn };
+        let of_bucket = About { action: "GetTableBucketMaintenanceConfiguration", ..of_table };
+        let path = format!("/tables/{bucket}/{}/{}/maintenance", table.namespace().to_url_string(), table.name());
+        let of_table: Configuration<OfTable> = read(calls.rest(of_table, Method::GET, &path, None).await?)?;
+        let path = format!("/buckets/{bucket}/maintenance");
+        let of_bucket: Configuration<OfBucket> = read(calls.rest(of_bucket, Method::GET, &path, None).await?)?;
         let OfTable { iceberg_compaction, iceberg_snapshot_management } = of_table.configuration;
         Ok(Policies {
             compaction: enabled(iceberg_compaction, |settings: Option<CompactionSettings>| {
@@ -116,6 +122,11 @@ impl Aws {
             }),
         })
     }
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> Outcome<T> {
+    let read = serde_json::from_value(answer);
+    read.map_err(|error| Failure::new(Exit::Service, format!("read the settings of maintenance: {error}")))
 }
 
 /// The policy of a job that is not off. What S3 Tables does not say has its default.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provision::{Connection, FailPoint, Service, Services};
+use provision::{About, Connection, FailPoint, Service, Services};
 
 use super::Aws;
 use crate::failure::{Exit, Failure, Outcome};
@@ -20,25 +20,29 @@ impl Aws {
                     .advise(format!("unset {FAIL_POINT}: it is for tests"))
             })?,
         };
-        let aws = self.clone();
-        let connection = Connection {
-            region: self.region(),
-            credentials: self.credentials()?,
-            endpoint: Arc::new(move |service| aws.endpoint_of(service)),
-            ambient: self.ambient(),
-            fail_point,
-        };
-        Ok(Services::connect(connection).await?)
+        Ok(Services::connect(self.connection(fail_point)?).await?)
     }
 
-    fn endpoint_of(&self, service: Service) -> String {
-        let scope = service.scope();
-        let own = self.service_endpoint(&scope.to_uppercase(), scope);
-        own.unwrap_or_else(|| match service {
-            Service::Iam => "https://iam.amazonaws.com".to_owned(),
-            _ => format!("https://{scope}.{}.amazonaws.com", self.region()),
+    /// The same for calls that are rare and need no ARN of the caller's account.
+    pub fn calls(&self) -> Outcome<Services> {
+        Ok(Services::unidentified(self.connection(FailPoint::none())?))
+    }
+
+    fn connection(&self, fail_point: FailPoint) -> Outcome<Connection> {
+        let (aws, region) = (self.clone(), self.region());
+        Ok(Connection {
+            region: region.clone(),
+            credentials: self.credentials()?,
+            endpoint: Arc::new(move |service| aws.endpoint(service, &region)),
+            ambient: self.ambient(),
+            fail_point,
         })
     }
+}
+
+/// A call that names no resource.
+pub fn on(service: Service, action: &str) -> About<'_> {
+    About { service, action, resource: "*" }
 }
 
 /// The codes that `dynaberg explain` knows.

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use ambient::Ambient;
 use async_trait::async_trait;
-use lake::{Error, ErrorKind, Signing};
+use http::Method;
+use lake::{Error, ErrorKind};
+use provision::{Service, encode};
 use query::{Catalogs, DEFAULT_CATALOG, Tables};
 use serde::Deserialize;
 
-use super::{Aws, signed};
+use super::{Aws, on};
 use crate::config::Catalog;
-use crate::failure::{Exit, Failure, Outcome, with_causes};
+use crate::failure::{Exit, Failure, Outcome};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListTableBuckets {
     table_buckets: Vec<TableBucket>,
+    continuation_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -66,21 +68,27 @@ impl Catalogs for TableBuckets {
 }
 
 /// The table buckets of the endpoint.
-pub async fn list(endpoint: &str, signing: &Signing, ambient: &Ambient) -> Outcome<Vec<TableBucket>> {
-    let response =
-        signed::send(signing, ambient, http::Method::GET, &format!("{endpoint}/buckets"), Vec::new()).await?;
-    let unreadable = |error: reqwest::Error| {
-        Failure::new(Exit::Service, format!("list table buckets at {endpoint}: {}", with_causes(&error)))
-            .advise("name the lake with --catalog")
-    };
-    let response = response.error_for_status().map_err(unreadable)?;
-    let listed: ListTableBuckets = response.json().await.map_err(unreadable)?;
-    Ok(listed.table_buckets)
+pub async fn list(aws: &Aws) -> Outcome<Vec<TableBucket>> {
+    let calls = aws.calls()?;
+    let mut buckets = Vec::new();
+    let mut path = "/buckets".to_owned();
+    loop {
+        let answer = calls.rest(on(Service::S3Tables, "ListTableBuckets"), Method::GET, &path, None).await;
+        let answer = answer.map_err(|error| Failure::from(error).advise("name the lake with --catalog"))?;
+        let page: ListTableBuckets = serde_json::from_value(answer)
+            .map_err(|error| Failure::new(Exit::Service, format!("read the list of table buckets: {error}")))?;
+        buckets.extend(page.table_buckets);
+        match page.continuation_token {
+            Some(token) => path = format!("/buckets?continuationToken={}", encode(&token)),
+            None => return Ok(buckets),
+        }
+    }
 }
 
 /// The ARN of the endpoint's table bucket, where it has exactly one.
-pub async fn the_only_one(endpoint: &str, signing: &Signing, ambient: &Ambient) -> Outcome<String> {
-    match list(endpoint, signing, ambient).await?.as_slice() {
+pub async fn the_only_one(aws: &Aws) -> Outcome<String> {
+    let endpoint = aws.endpoint(Service::S3Tables, &aws.region());
+    match list(aws).await?.as_slice() {
         [only] => Ok(only.arn.clone()),
         [] => Err(Failure::new(Exit::Configuration, format!("{endpoint} has no table bucket"))
             .advise("aws s3tables create-table-bucket --name streamtablebucket, or name the lake with --catalog")),

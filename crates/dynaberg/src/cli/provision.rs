@@ -14,11 +14,27 @@ pub struct PlanArgs {
     /// End with 0 where there is nothing to do, with 2 where there are changes, with 1 after an error.
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Print what an apply would make, the rights to run the pipeline and its alarms, as a template, for those who make
+    /// things by templates alone.
+    #[arg(long, value_enum, value_name = "LANGUAGE", conflicts_with_all = ["detailed_exitcode", "output"])]
+    pub emit: Option<Emitted>,
+    /// Where the template goes, in place of standard output. What the one that is there makes stays in it.
+    #[arg(long, value_name = "FILE", requires = "emit")]
+    pub output_file: Option<PathBuf>,
     #[command(flatten)]
     pub catalog: CatalogArgs,
     /// `table` on a terminal and `json` in a pipe, unless given.
     #[arg(long, value_enum)]
     pub output: Option<Format>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Emitted {
+    /// A template in JSON.
+    #[value(name = "cloudformation")]
+    CloudFormation,
+    /// A configuration in Terraform's JSON syntax, for a file NAME.tf.json.
+    Terraform,
 }
 
 #[derive(Args)]

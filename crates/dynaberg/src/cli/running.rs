@@ -31,8 +31,8 @@ pub struct DevArgs {
     #[arg(long, env = "DYNABERG_AUTH", value_enum, default_value_t = Auth::Dev)]
     pub auth: Auth,
     /// Hold the user NAME, who calls with the access key id NAME, to an IAM policy, and write what they call into
-    /// `calls.ndjson` in the data folder. Not with --auth strict.
-    #[arg(long, value_name = "NAME=FILE", conflicts_with = "auth")]
+    /// `calls.ndjson` in the data folder. With --auth strict, NAME is one of DYNABERG_KEYS.
+    #[arg(long, value_name = "NAME=FILE")]
     pub enforce_policy: Vec<String>,
     /// After how long a shard of a DynamoDB stream is closed and continued by a child.
     #[arg(long, env = "DYNABERG_SHARD_ROTATION", default_value = "4h", value_parser = duration)]
@@ -153,6 +153,9 @@ pub struct StatusArgs {
 
 #[derive(Args)]
 pub struct WaitArgs {
+    /// Wait for this delivery stream of `dev` alone: until every record that it has taken is where it belongs.
+    #[arg(long, value_name = "NAME")]
+    pub delivery_stream: Option<String>,
     /// Give up after this long, with exit code 1.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub timeout: Duration,

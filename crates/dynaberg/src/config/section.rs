@@ -9,7 +9,8 @@ use super::case::CaseSection;
 use super::place::{self, Misfit};
 use super::transform::{Declared, TransformSection};
 use super::value::{
-    Catalog, S3Prefix, TargetName, parse_duration, parse_partition_field, parse_queue, parse_size, parse_source_table,
+    Catalog, S3Prefix, TargetName, parse_consumer, parse_duration, parse_partition_field, parse_queue, parse_size,
+    parse_source_table,
 };
 use super::{PipelineFile, SourceStream};
 use crate::failure::Exit;
@@ -34,6 +35,7 @@ struct Source {
     table: Spanned<String>,
     stream: Option<Spanned<String>>,
     kinesis_stream: Option<Spanned<String>>,
+    fan_out: Option<Spanned<String>>,
     start: Option<Spanned<String>>,
     backfill: Option<Spanned<String>>,
 }
@@ -152,17 +154,21 @@ impl Sections {
 
 impl Source {
     fn stream(&self) -> Result<SourceStream, Misfit> {
-        let named = self.kinesis_stream.as_ref();
-        match (spanned(&self.stream), named) {
-            (Some((_, "kinesis")), _) => {
-                Ok(SourceStream::Kinesis { named: named.map(|named| named.get_ref().clone()) })
+        match spanned(&self.stream) {
+            Some((_, "kinesis")) => Ok(SourceStream::Kinesis {
+                named: self.kinesis_stream.as_ref().map(|named| named.get_ref().clone()),
+                fan_out: self.fan_out.as_ref().map(|consumer| parsed(consumer, parse_consumer)).transpose()?,
+            }),
+            None | Some((_, "dynamodb")) => {
+                for (key, value) in [("kinesis_stream", &self.kinesis_stream), ("fan_out", &self.fan_out)] {
+                    if let Some(value) = value {
+                        let message = format!("{key} without stream = \"kinesis\"");
+                        return Err(Misfit::value(value.span(), message, "stream = \"kinesis\""));
+                    }
+                }
+                Ok(SourceStream::DynamoDb)
             }
-            (None | Some((_, "dynamodb")), None) => Ok(SourceStream::DynamoDb),
-            (None | Some((_, "dynamodb")), Some(named)) => {
-                let message = "kinesis_stream without stream = \"kinesis\"".to_owned();
-                Err(Misfit::value(named.span(), message, "stream = \"kinesis\""))
-            }
-            (Some((span, _)), _) => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
+            Some((span, _)) => Err(one_of(span, "stream", &["dynamodb", "kinesis"])),
         }
     }
 }

@@ -73,6 +73,11 @@ fn what_this_version_cannot_honour_is_refused_rather_than_passed_over() {
         &["stream = \"kinesis\"", "orders.toml:3"],
     );
     check_refused(&MINIMAL.replace("[target]", "kinesis_stream = \"s\"\n[target]"), &["kinesis", "orders.toml:3"]);
+    check_refused(&MINIMAL.replace("[target]", "fan_out = \"c\"\n[target]"), &["fan_out", "kinesis", "orders.toml:3"]);
+    check_refused(
+        &MINIMAL.replace("[target]", "stream = \"kinesis\"\nfan_out = \"two words\"\n[target]"),
+        &["consumer", "orders.toml:4"],
+    );
     check_refused(&MINIMAL.replace("[target]", "backfill = \"scan\"\n[target]"), &["backfill"]);
 }
 

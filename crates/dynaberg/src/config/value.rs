@@ -143,6 +143,18 @@ pub fn parse_source_table(text: &str) -> Parsed<String> {
     }
 }
 
+/// The name of a consumer with enhanced fan-out.
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RegisterStreamConsumer.html>
+pub fn parse_consumer(text: &str) -> Parsed<String> {
+    let legal = (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if legal {
+        Ok(text.to_owned())
+    } else {
+        Err(("not a consumer's name".into(), "1 to 128 letters, digits, `_`, `-` or `.`".into()))
+    }
+}
+
 /// `500ms`, `30s`, `5m`, `4h`, `1d`.
 pub fn parse_duration(text: &str) -> Parsed<Duration> {
     let wrong = || (format!("`{text}` is not a duration"), "a number and a unit: 500ms, 30s, 5m, 4h or 1d".to_owned());

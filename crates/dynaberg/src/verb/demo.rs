@@ -10,11 +10,13 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest, ScalarAttributeType,
     StreamSpecification, StreamViewType, WriteRequest,
 };
+use http::Method;
 use pipeline::Patience;
+use provision::Service;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, on};
 use crate::cli::{Auth, DemoArgs, KinesisArgs, TableFormat};
 use crate::config::PipelineFile;
 use crate::failure::{Exit, Failure, Outcome};
@@ -123,10 +125,16 @@ async fn make_tables(aws: &Aws, dynamodb: &Client) -> Outcome {
     let mut definition: Value = serde_json::from_str(TABLE_DEFINITION).expect("the example is JSON");
     let bucket = definition["tableBucketARN"].as_str().unwrap_or_default().replace(':', "%3A").replace('/', "%2F");
     definition.as_object_mut().expect("an object").retain(|name, _| name != "tableBucketARN" && name != "namespace");
-    aws.put("s3tables", "buckets", json!({ "name": "streamtablebucket" })).await?;
-    aws.put("s3tables", &format!("namespaces/{bucket}"), json!({ "namespace": ["analytics"] })).await?;
-    aws.put("s3tables", &format!("tables/{bucket}/analytics"), definition).await?;
-    aws.put("s3", "streambucket", Value::Null).await
+    let calls = aws.calls()?;
+    for (action, path, body) in [
+        ("CreateTableBucket", "/buckets".to_owned(), json!({ "name": "streamtablebucket" })),
+        ("CreateNamespace", format!("/namespaces/{bucket}"), json!({ "namespace": ["analytics"] })),
+        ("CreateTable", format!("/tables/{bucket}/analytics"), definition),
+    ] {
+        calls.rest(on(Service::S3Tables, action), Method::PUT, &path, Some(body)).await?;
+    }
+    calls.s3(on(Service::S3, "CreateBucket"), Method::PUT, "/streambucket", String::new()).await?;
+    Ok(())
 }
 
 async fn write(dynamodb: &Client, sampler: &mut Sampler) -> Outcome {

@@ -60,6 +60,7 @@ pub async fn run(arguments: DevArgs) -> Outcome {
     let handing_on = tokio::spawn(hand_on(measurements.clone(), every, receivers, services_end.clone()));
     let console =
         Console::new(roster.clone(), arguments.ready.ready_lag, measurements, ambient).with_deployed(deployed);
+    let console = console.with_firehose(stack.firehose());
     let console = tokio::spawn(console.serve(console_listener, services_end.clone()));
 
     output::line(format_args!(

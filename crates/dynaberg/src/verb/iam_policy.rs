@@ -1,19 +1,22 @@
 //! `dynaberg iam-policy`: the rights that a pipeline needs, each statement with its reason.
 
-use provision::policy::{Purpose, Statement, Touched, document, statements};
+use provision::policy::{Purpose, Statement, document, statements};
 
 use crate::aws::Aws;
 use crate::cli::{Format, IamPolicyArgs, PolicyFor};
-use crate::config::{Catalog, PipelineFile, SourceStream};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::config::PipelineFile;
+use crate::failure::Outcome;
 use crate::output;
 use crate::system;
+use crate::wiring::touched;
 
 use super::sql::parse_catalog;
 
 pub async fn run(arguments: IamPolicyArgs) -> Outcome {
     let file = PipelineFile::read(&arguments.pipeline)?;
-    let touched = touched(&file, &arguments).await?;
+    let catalog = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
+    let aws = Aws::from_environment(system::ambient()).await?;
+    let touched = touched(&file, catalog.as_ref(), arguments.account.as_deref(), &aws).await?;
     let purpose = match arguments.purpose {
         PolicyFor::Apply => Purpose::Apply,
         PolicyFor::Run => Purpose::Run,
@@ -34,47 +37,4 @@ fn show(statement: &Statement) -> Outcome {
         Some((namespace, name)) => output::line(format_args!("  on {resource}, where it is {namespace}.{name}")),
         None => output::line(format_args!("  on {resource}")),
     }
-}
-
-async fn touched(file: &PipelineFile, arguments: &IamPolicyArgs) -> Outcome<Touched> {
-    let given = arguments.catalog.catalog.as_deref().map(parse_catalog).transpose()?;
-    let aws = Aws::from_environment(system::ambient()).await?;
-    let catalog = match file.catalog.clone().or(given) {
-        Some(catalog) => catalog,
-        None => aws.named_or_only(None).await?,
-    };
-    let Catalog::TableBucket { arn: table_bucket, region } = catalog else {
-        let message = "the table is in an Iceberg REST catalog, whose rights IAM does not know";
-        return Err(Failure::new(Exit::Usage, message).advise("--catalog with a table bucket's ARN"));
-    };
-    let account = match &arguments.account {
-        Some(account) => account.clone(),
-        None => table_bucket.split(':').nth(4).unwrap_or_default().to_owned(),
-    };
-    let named = match &file.stream {
-        SourceStream::Kinesis { named } => named.clone(),
-        SourceStream::DynamoDb => None,
-    };
-    let letters = file.dead_letters.as_ref().map(|prefix| {
-        let (bucket, prefix) = prefix.0.trim_start_matches("s3://").split_once('/').unwrap_or_default();
-        (bucket.to_owned(), prefix.to_owned())
-    });
-    let queue = file.dead_letter_queue.as_ref().map(|queue| queue.rsplit('/').next().unwrap_or(queue).to_owned());
-    let function = file.lambda.as_ref().map(|function| match function.as_str() {
-        arn if arn.starts_with("arn:") => arn.to_owned(),
-        name => format!("arn:aws:lambda:{region}:{account}:function:{name}"),
-    });
-    Ok(Touched {
-        kinesis_stream: named.unwrap_or_else(|| format!("{}-changes", file.source_table)),
-        reads_kinesis: matches!(file.stream, SourceStream::Kinesis { .. }),
-        source_table: file.source_table.clone(),
-        namespace: file.target.namespace.clone(),
-        table: file.target.table.clone(),
-        region,
-        account,
-        table_bucket,
-        letters,
-        queue,
-        function,
-    })
 }

@@ -1,5 +1,7 @@
 //! `dynaberg plan`: what a pipeline file needs, compared with what is there.
 
+mod emit;
+
 use provision::{Plan, Sign, Step};
 use serde::Serialize;
 
@@ -23,6 +25,9 @@ struct Document {
 }
 
 pub async fn run(arguments: PlanArgs) -> Outcome {
+    if let Some(language) = arguments.emit {
+        return emit::run(arguments, language).await;
+    }
     let is_detailed = arguments.detailed_exitcode;
     match show_plans(arguments).await {
         Ok(true) if is_detailed => Err(Failure::silent(Exit::Pending)),

@@ -66,7 +66,7 @@ pub async fn declare(
     let mut resources: Vec<Box<dyn Resource>> = vec![Box::new(source)];
     match &file.stream {
         SourceStream::DynamoDb => resources.push(Box::new(DynamoDbStream { table: file.source_table.clone() })),
-        SourceStream::Kinesis { named } => {
+        SourceStream::Kinesis { named, .. } => {
             let stream = kinesis_stream_of(file, named.as_deref(), services).await?;
             resources.extend(kinesis(file, stream));
         }
@@ -85,7 +85,7 @@ pub async fn declare_to_destroy(
 ) -> Outcome<Declaration> {
     let lake = lake_of(file, catalog, aws, services).await?;
     let named = match &file.stream {
-        SourceStream::Kinesis { named } => named.as_deref(),
+        SourceStream::Kinesis { named, .. } => named.as_deref(),
         SourceStream::DynamoDb => None,
     };
     let stream = kinesis_stream_of(file, named, services).await?;

@@ -103,10 +103,13 @@ impl Stack {
             .map_err(|error| unopened(&options.data_dir, &error))?;
         let warehouse = warehouse.governed_by(analytics.authorizer());
         let objects = Arc::new(objects::WarehouseObjects(warehouse.clone()));
+        let monitoring = Monitoring::open(&options.data_dir.join("monitoring"), ambient.clone())
+            .map_err(|error| unopened(&options.data_dir, &error))?;
         let of_firehose = FirehoseNeighbours {
             formats: Arc::new(GlueFormats(client_of_firehose.clone())),
             objects: objects.clone(),
             functions: Arc::new(LambdaFunctions(client_of_firehose)),
+            logs: monitoring.logs(),
         };
         let firehose = Firehose::open(&options.data_dir.join("firehose"), of_firehose, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
@@ -115,10 +118,8 @@ impl Stack {
         let lambda_options = LambdaOptions { endpoint: endpoint.clone(), credentials: functions, neighbours };
         let lambda = Lambda::open(&options.data_dir.join("lambda"), lambda_options, ambient.clone())
             .map_err(|error| unopened(&options.data_dir, &error))?;
-        let monitoring = Monitoring::open(&options.data_dir.join("monitoring"), ambient.clone())
-            .map_err(|error| unopened(&options.data_dir, &error))?;
         let clients = analytics.postgres(authentication.clone());
-        let guard = guard::guard(&options.policies, &options.data_dir, &warehouse)?;
+        let guard = guard::guard(&options.policies, &authentication, &options.data_dir, &warehouse)?;
         let gateway = Gateway::new(ambient, authentication.clone())
             .json_service("dynamodb", capture.dynamodb())
             .json_service("dynamodb", capture.streams())

@@ -145,6 +145,7 @@ async fn delete_table(region: &Arc<Region>, body: &Bytes) -> Result<Bytes, AwsEr
         disable(region, stream.id).await?;
     }
     super::kinesis_destination::forget(region, &table_name).await?;
+    super::continuous_backups::forget(region, &table_name)?;
     description(region, "TableDescription", answer)
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod catalog;
 pub(super) mod record;
+mod settle;
 mod store;
 mod throughput;
 mod trim;
@@ -86,8 +87,8 @@ pub(crate) enum KinesisLogError {
     Closed,
     #[error("decode a descriptor of the Kinesis log")]
     Descriptor(#[from] serde_json::Error),
-    #[error("start the Kinesis log's thread")]
-    Thread(#[from] std::io::Error),
+    #[error("start the Kinesis log's thread, or tidy up its folder")]
+    Machine(#[from] std::io::Error),
 }
 
 impl KinesisLog {
@@ -211,6 +212,12 @@ impl KinesisLog {
         }
         Ok(has_more)
     }
+
+    /// Gives back what the journals take on the disk, where the log is quiet: see [`settle`].
+    pub(crate) fn settle(&self) {
+        // Where puts wait, nothing is quiet.
+        let _ = self.jobs().try_send(Job::Settle);
+    }
 }
 
 impl Drop for KinesisLog {
@@ -275,3 +282,6 @@ impl Shared {
 pub(super) fn horizon(stream: &Stream, now_ms: i64) -> u128 {
     stream.trimmed_before.max(sequence_of_time(now_ms - stream.retention_ms()))
 }
+
+#[cfg(test)]
+mod tests;

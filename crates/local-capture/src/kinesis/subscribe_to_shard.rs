@@ -14,8 +14,9 @@ use super::consumers::find_consumer;
 use super::error::{internal_failure, not_found, resource_in_use};
 use super::get_records::{child_shards, page_bytes, render_records};
 use super::get_shard_iterator::{Start, find_shard};
-use super::log::horizon;
+use super::log::{Page, horizon};
 use super::sequence_text;
+use super::stream::Shard;
 use crate::region::Region;
 use crate::streams::iterator::Position;
 
@@ -110,6 +111,12 @@ pub(super) async fn call(
     Ok(answer)
 }
 
+/// After which number another subscription goes on: one that the shard has given already, as a call takes no other.
+fn continuation(shard: &Shard, page: &Page) -> u128 {
+    let passed = page.records.last().map_or(page.next.saturating_sub(1), |record| record.sequence);
+    passed.clamp(shard.starting, shard.last.unwrap_or(shard.starting))
+}
+
 struct Subscription {
     region: Arc<Region>,
     key: (u64, String, u32),
@@ -181,7 +188,7 @@ impl Subscription {
             json.extend_from_slice(b"{\"Records\":[");
             render_records(&stream, &page, &mut json);
             let behind_ms = oldest_left.map_or(0, |arrival_ms| (now_ms - arrival_ms).max(0));
-            let last = page.records.last().map_or(page.next.max(shard.starting), |record| record.sequence);
+            let last = continuation(&shard, &page);
             let tail = format!(
                 "],\"MillisBehindLatest\":{behind_ms},\"ContinuationSequenceNumber\":\"{}\"",
                 sequence_text(last)

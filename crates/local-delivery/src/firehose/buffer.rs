@@ -55,6 +55,14 @@ pub(crate) enum Fate {
 
 pub(crate) const TABLE: &str = "table";
 pub(crate) const OBJECTS: &str = "objects";
+/// The lane of records as they were put, where a delivery stream backs them up. What lies in it is not counted: each
+/// record has another fate besides.
+pub(crate) const BACKUP: &str = "backup";
+/// It has no partition keys.
+const BACKUP_LANE: &str = "{}";
+
+/// Records that are given up in one transaction.
+pub(crate) const GIVEN_UP_MAX: usize = 1_000;
 
 /// Takes records over, and gives their numbers.
 pub(crate) fn append(connection: &Connection, stream: i64, now_ms: i64, records: &[Bytes]) -> Result<Vec<i64>> {
@@ -101,9 +109,20 @@ pub(crate) fn waiting(connection: &Connection, stream: i64) -> Result<(u64, u64,
 }
 
 /// Carries out what was decided about records, which are all up to the last of them that were undecided.
-pub(crate) fn settle(connection: &Connection, stream: i64, now_ms: i64, fates: Vec<(Arrived, Fate)>) -> Result<()> {
+pub(crate) fn settle(
+    connection: &Connection,
+    stream: i64,
+    now_ms: i64,
+    fates: Vec<(Arrived, Fate)>,
+    is_backed_up: bool,
+) -> Result<()> {
     let Some(last) = fates.last().map(|(record, _)| record.number) else { return Ok(()) };
+    let backup = is_backed_up.then(|| lane_number(connection, stream, BACKUP, BACKUP_LANE)).transpose()?;
     for (record, fate) in fates {
+        if let Some(lane) = backup {
+            let sql = "INSERT INTO routed (lane, record, operation) VALUES (?, ?, 'insert')";
+            connection.prepare_cached(sql)?.execute([lane, record.number])?;
+        }
         match fate {
             Fate::Routed { kind, lane, operation, data } => {
                 let lane = lane_number(connection, stream, kind, &lane)?;
@@ -196,6 +215,44 @@ pub(crate) fn delivered(connection: &Connection, stream: i64, lane: i64, up_to: 
     let sql = "UPDATE lane SET delivered = delivered + ?, delivered_bytes = delivered_bytes + ? WHERE number = ?";
     connection.prepare_cached(sql)?.execute([count, bytes, lane])?;
     Ok(())
+}
+
+/// Lets the records of the backup's lane up to `up_to` go: they are in an object.
+pub(crate) fn backed_up(connection: &Connection, lane: i64, up_to: i64) -> Result<()> {
+    let mut routed = connection.prepare_cached("SELECT record FROM routed WHERE lane = ? AND record <= ?")?;
+    let records: Vec<i64> = routed.query_map([lane, up_to], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for record in records {
+        let sql = "DELETE FROM routed WHERE lane = ? AND record = ?";
+        connection.prepare_cached(sql)?.execute([lane, record])?;
+        forget(connection, record)?;
+    }
+    Ok(())
+}
+
+/// Notes that the records of a lane that arrived up to `arrived_ms` cannot be delivered, and takes them out of it. Gives
+/// how many there were.
+pub(crate) fn give_up(
+    connection: &Connection,
+    stream: i64,
+    lane: i64,
+    arrived_ms: i64,
+    failure: &Failure,
+    now_ms: i64,
+) -> Result<usize> {
+    let sql = "SELECT routed.record FROM routed JOIN record ON record.number = routed.record
+               WHERE routed.lane = ? AND record.arrived_at <= ? ORDER BY routed.record LIMIT ?";
+    let mut overdue = connection.prepare_cached(sql)?;
+    let records: Vec<i64> = overdue
+        .query_map(params![lane, arrived_ms, GIVEN_UP_MAX as i64], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for record in &records {
+        refuse(connection, stream, *record, failure, now_ms)?;
+    }
+    // Later records arrive later, so nothing between them stays.
+    if let Some(last) = records.last() {
+        delivered(connection, stream, lane, *last)?;
+    }
+    Ok(records.len())
 }
 
 /// Notes that a record of a lane cannot be delivered. It stays in the lane, whose next delivery passes over it; noting it

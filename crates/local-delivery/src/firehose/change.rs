@@ -52,6 +52,10 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Value> {
             return Err(error::invalid(message));
         }
         let changed = changed(&stream.document.destination, &request)?;
+        let is_objects = matches!(changed, Destination::S3 { .. });
+        if is_objects && stream.document.destination.backup().is_some() && changed.backup().is_none() {
+            return Err(error::invalid("S3BackupMode cannot be changed to Disabled once it is Enabled"));
+        }
         if changed != stream.document.destination {
             stream.document.destination = changed;
         }

@@ -10,12 +10,12 @@ use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::firehose::Firehose;
 use crate::firehose::error::{Error, Result};
 use crate::firehose::object_name::{Content, object_name};
 use crate::firehose::settings::S3Destination;
 use crate::firehose::stream::{DeliveryStream, Destination};
 use crate::firehose::table_delivery::report;
+use crate::firehose::{Firehose, delivery_log};
 
 const PAUSE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -99,13 +99,14 @@ async fn step(firehose: &Firehose, number: i64) -> Result<Option<Duration>> {
             lines.push_str(&row.get::<_, String>(1)?);
             lines.push('\n');
         }
-        Ok(Some((s3, objects, pause)))
+        Ok(Some((stream, s3, objects, pause)))
     });
-    let Some((s3, objects, pause)) = named.await? else { return Ok(None) };
+    let Some((stream, s3, objects, pause)) = named.await? else { return Ok(None) };
     let bucket = s3.bucket().unwrap_or_default();
     for (object, lines) in objects {
-        let written = firehose.neighbours.objects.write(bucket, &object, lines.into()).await;
+        let written = firehose.neighbours.objects.write(bucket, &object, lines.clone().into()).await;
         written.map_err(|source| Error::Object { bucket: bucket.to_owned(), source })?;
+        delivery_log::tell(firehose, &stream, bucket, &object, &lines).await;
         info!(bucket, object, "wrote records that failed");
         let forget = move |connection: &Connection| {
             connection.execute("DELETE FROM failure WHERE stream = ? AND object = ?", params![number, object])?;

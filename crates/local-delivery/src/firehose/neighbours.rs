@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_wire::JsonService;
 use bytes::Bytes;
 
 use crate::firehose::settings::{GlueTable, ParquetCompression};
@@ -51,4 +52,6 @@ pub struct FirehoseNeighbours {
     pub formats: Arc<dyn Formats>,
     pub objects: Arc<dyn Objects>,
     pub functions: Arc<dyn Functions>,
+    /// CloudWatch Logs, called as the AWS service it is.
+    pub logs: Arc<dyn JsonService>,
 }

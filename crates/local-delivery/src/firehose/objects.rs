@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::firehose::buffer::{self, Buffered, OBJECTS};
+use crate::firehose::buffer::{self, BACKUP, Buffered, OBJECTS};
 use crate::firehose::error::{Error, Result};
 use crate::firehose::failure::{Failure, Kind};
 use crate::firehose::object_name::{Content, object_name};
@@ -30,6 +30,7 @@ const RECORDS_MAX: usize = 1_000_000;
 /// Records with one set of partition keys.
 struct Lane {
     number: i64,
+    kind: &'static str,
     partition_keys: String,
     bytes: u64,
     arrived_ms: i64,
@@ -63,22 +64,23 @@ async fn step(firehose: &Firehose, number: i64) -> Result<Option<Duration>> {
     let (mut pause, now_ms) = (IDLE, firehose.ambient.now_ms());
     let found = firehose.store.run(move |connection| {
         let Some(stream) = DeliveryStream::numbered(connection, number)? else { return Ok(None) };
-        Ok(Some((stream, lanes(connection, number)?)))
+        let mut lanes = lanes(connection, number, OBJECTS)?;
+        lanes.extend(self::lanes(connection, number, BACKUP)?);
+        Ok(Some((stream, lanes)))
     });
     let Some((stream, lanes)) = found.await? else { return Ok(None) };
-    let Destination::S3 { settings, .. } = &stream.document.destination else { return Ok(Some(IDLE)) };
     for lane in lanes {
+        let Some(settings) = place(&stream.document.destination, lane.kind) else { continue };
         let due_ms = lane.arrived_ms + settings.buffering_hints.interval_ms();
         let is_due = lane.bytes >= settings.buffering_hints.size_bytes() || now_ms >= due_ms;
         if lane.object.is_none() && !is_due {
             pause = pause.min(Duration::from_millis((due_ms - now_ms).unsigned_abs()));
             continue;
         }
-        let partition_keys = lane.partition_keys.clone();
+        let (kind, partition_keys) = (lane.kind, lane.partition_keys.clone());
         let written = write(firehose, &stream, settings, lane).await;
         let problem = written.as_ref().err().map(|error| format!("records wait: {error}"));
-        let told =
-            move |connection: &Connection| report(connection, number, OBJECTS, &partition_keys, problem.as_deref());
+        let told = move |connection: &Connection| report(connection, number, kind, &partition_keys, problem.as_deref());
         firehose.store.run(told).await?;
         written?;
         firehose.bells.ring(bells::CHANGES);
@@ -87,8 +89,18 @@ async fn step(firehose: &Firehose, number: i64) -> Result<Option<Duration>> {
     Ok(Some(pause))
 }
 
+/// Where the records of such a lane are written. A backup that is switched off is carried on with what is in it.
+fn place<'a>(destination: &'a Destination, kind: &str) -> Option<&'a S3Destination> {
+    match (kind, destination) {
+        (OBJECTS, Destination::S3 { settings, .. }) => Some(settings),
+        (BACKUP, Destination::S3 { settings, .. }) => settings.backup(),
+        (BACKUP, Destination::Iceberg(settings)) => Some(&settings.s3_configuration),
+        _ => None,
+    }
+}
+
 async fn write(firehose: &Firehose, stream: &DeliveryStream, settings: &S3Destination, lane: Lane) -> Result<()> {
-    let (number, bucket) = (lane.number, settings.bucket().unwrap_or_default());
+    let (number, kind, bucket) = (lane.number, lane.kind, settings.bucket().unwrap_or_default());
     let bytes_max = settings.buffering_hints.size_bytes();
     let object = match lane.object {
         Some(object) => object,
@@ -130,7 +142,11 @@ async fn write(firehose: &Firehose, stream: &DeliveryStream, settings: &S3Destin
         info!(bucket, object, records = count, "wrote records");
     }
     let stream = stream.number;
-    firehose.store.run(move |connection| buffer::delivered(connection, stream, number, last)).await
+    let written = move |connection: &Connection| match kind {
+        BACKUP => buffer::backed_up(connection, number, last),
+        _ => buffer::delivered(connection, stream, number, last),
+    };
+    firehose.store.run(written).await
 }
 
 /// The bytes of an object; `None` where none of the records can be in one. Those that cannot are kept for an error object.
@@ -171,15 +187,16 @@ fn encode(records: &[Buffered], compression: &str) -> Bytes {
     encoded.expect("memory takes all that is written").into()
 }
 
-fn lanes(connection: &Connection, stream: i64) -> Result<Vec<Lane>> {
+fn lanes(connection: &Connection, stream: i64, kind: &'static str) -> Result<Vec<Lane>> {
     let sql = "SELECT lane.number, lane.name, sum(length(coalesce(routed.data, record.data))), min(record.arrived_at),
                       max(record.number), min(routed.object)
                FROM lane JOIN routed ON routed.lane = lane.number JOIN record ON record.number = routed.record
                WHERE lane.stream = ? AND lane.kind = ? GROUP BY lane.number";
     let mut statement = connection.prepare_cached(sql)?;
-    let lanes = statement.query_map(params![stream, OBJECTS], |row| {
+    let lanes = statement.query_map(params![stream, kind], |row| {
         Ok(Lane {
             number: row.get(0)?,
+            kind,
             partition_keys: row.get(1)?,
             bytes: row.get::<_, i64>(2)? as u64,
             arrived_ms: row.get(3)?,

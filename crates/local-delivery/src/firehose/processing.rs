@@ -9,6 +9,7 @@ mod route;
 
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -74,7 +75,9 @@ async fn step(firehose: &Firehose, number: i64) -> Result<Option<Duration>> {
         let records = records.await?;
         let fates = decide(firehose, &stream, &processing, records).await?;
         let now_ms = firehose.ambient.now_ms();
-        firehose.store.run(move |connection| buffer::settle(connection, number, now_ms, fates)).await?;
+        let is_backed_up = stream.document.destination.backup().is_some();
+        let settle = move |connection: &Connection| buffer::settle(connection, number, now_ms, fates, is_backed_up);
+        firehose.store.run(settle).await?;
         firehose.bells.ring(number);
         firehose.bells.ring(crate::firehose::bells::CHANGES);
     }

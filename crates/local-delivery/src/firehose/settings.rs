@@ -81,7 +81,7 @@ impl RetryOptions {
     }
 }
 
-/// Kept and described. What would be logged is in this process's log, and in the status of the delivery stream.
+/// Where CloudWatch Logs is told of records that fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct CloudWatchLoggingOptions {

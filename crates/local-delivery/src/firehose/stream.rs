@@ -56,6 +56,16 @@ pub(crate) struct DeliveryStream {
     pub document: Document,
 }
 
+impl Destination {
+    /// Where all records go as they were put, besides.
+    pub fn backup(&self) -> Option<&S3Destination> {
+        match self {
+            Self::Iceberg(settings) => settings.backup(),
+            Self::S3 { settings, .. } => settings.backup(),
+        }
+    }
+}
+
 impl Address {
     /// Names have up to 64 letters, digits, `_`, `.` and `-`.
     pub fn of(caller: &Caller, name: &str) -> Result<Self> {

@@ -35,6 +35,8 @@ pub struct TableSettings {
     pub unique_keys: Vec<String>,
     pub interval: Duration,
     pub size_bytes: u64,
+    /// How long records wait for a table that is missing.
+    pub retries_for: Duration,
 }
 
 /// A record that the table has no place for.
@@ -90,6 +92,7 @@ impl TableDelivery {
                 unique_keys: configured.map(|table| table.unique_keys.clone()).unwrap_or_default(),
                 interval: Duration::from_secs(settings.buffering_hints.interval_in_seconds),
                 size_bytes: settings.buffering_hints.size_bytes(),
+                retries_for: Duration::from_secs(settings.retry_options.duration_in_seconds),
             },
         }))
     }
@@ -131,6 +134,27 @@ impl TableDelivery {
         refused.await?;
         self.firehose.bells.ring(self.stream);
         Ok(())
+    }
+
+    /// Keeps the records that arrived up to `arrived_ms` for an error object: their table is missing, and was for as long
+    /// as they are tried. Nobody may be delivering them.
+    pub async fn give_up(&self, arrived_ms: i64) -> Result<()> {
+        let name = format!("{}.{}", self.settings.database, self.settings.table);
+        let message = format!("Table {name} is not there");
+        let failure = Failure::new(Kind::Iceberg, "Iceberg.NoSuchTable", message, &self.error_prefix);
+        let (stream, lane, now_ms) = (self.stream, self.lane, self.firehose.ambient.now_ms());
+        loop {
+            let failure = failure.clone();
+            let give_up =
+                move |connection: &Connection| buffer::give_up(connection, stream, lane, arrived_ms, &failure, now_ms);
+            let count = self.firehose.store.run(give_up).await?;
+            if count > 0 {
+                self.firehose.bells.ring(self.stream);
+            }
+            if count < buffer::GIVEN_UP_MAX {
+                return Ok(());
+            }
+        }
     }
 
     /// Has the description of the delivery stream say what the delivery waits for.

@@ -27,6 +27,9 @@ pub(crate) struct Bucket {
     pub created_ms: i64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// JSON, as it was put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// The buckets of this warehouse, in memory and as one folder each.
@@ -92,11 +95,12 @@ impl Buckets {
         Ok(())
     }
 
-    /// Replaces the tags of a bucket.
-    pub(crate) fn set_tags(&self, name: &str, tags: BTreeMap<String, String>) -> Result<()> {
+    /// Changes what is known of a bucket, durably.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Bucket)) -> Result<()> {
         let mut known = self.write();
         let Some(bucket) = known.get_mut(name) else { return Err(ObjectError::NoSuchBucket(name.to_owned())) };
-        let changed = Bucket { tags, ..bucket.clone() };
+        let mut changed = bucket.clone();
+        change(&mut changed);
         self.write_folder(name, &changed)?;
         *bucket = changed;
         Ok(())

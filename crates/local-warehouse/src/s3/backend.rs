@@ -9,7 +9,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::objects::ObjectFiles;
 use crate::s3::errors::error_of_files;
-use crate::s3::{buckets, copy, delete, listing, multipart, read, tagging, uploads, write};
+use crate::s3::{buckets, copy, delete, listing, multipart, policy, read, tagging, uploads, write};
 
 pub(super) struct Backend {
     pub files: Arc<ObjectFiles>,
@@ -66,6 +66,10 @@ operations! {
     tagging::put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput;
     tagging::get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput;
     tagging::delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput;
+    policy::put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput;
+    policy::get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput;
+    policy::get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput;
+    policy::delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput;
     write::put_object(PutObjectInput) -> PutObjectOutput;
     read::get_object(GetObjectInput) -> GetObjectOutput;
     read::head_object(HeadObjectInput) -> HeadObjectOutput;

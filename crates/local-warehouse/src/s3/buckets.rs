@@ -21,7 +21,7 @@ pub(super) async fn create_bucket(
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let here = region(&request);
-    let tags = tagging::taken_out(&request.extensions)?;
+    let tags = tagging::read_from(&request.extensions)?;
     let input = request.input;
     refuse("x-amz-bucket-object-lock-enabled", input.object_lock_enabled_for_bucket == Some(true))?;
     check_ownership(&input)?;

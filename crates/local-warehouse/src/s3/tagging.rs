@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::header::CONTENT_LENGTH;
-use http::{Extensions, HeaderValue, Method, Request};
+use http::{Extensions, Method, Request};
 use http_body_util::{BodyExt, Limited};
 use s3s::dto::*;
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
@@ -25,7 +24,7 @@ pub(super) async fn put_bucket_tagging(
     let PutBucketTaggingInput { bucket, tagging, .. } = request.input;
     let pairs = tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
     let tags = checked(pairs.collect())?;
-    backend.blocking(move |files| Ok(files.buckets.set_tags(&bucket, tags)?)).await?;
+    backend.blocking(move |files| Ok(files.buckets.change(&bucket, |bucket| bucket.tags = tags)?)).await?;
     Ok(S3Response::new(PutBucketTaggingOutput {}))
 }
 
@@ -47,16 +46,16 @@ pub(super) async fn delete_bucket_tagging(
     request: S3Request<DeleteBucketTaggingInput>,
 ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
     let bucket = request.input.bucket;
-    backend.blocking(move |files| Ok(files.buckets.set_tags(&bucket, Tags::new())?)).await?;
+    backend.blocking(move |files| Ok(files.buckets.change(&bucket, |bucket| bucket.tags = Tags::new())?)).await?;
     Ok(S3Response::new(DeleteBucketTaggingOutput {}))
 }
 
-/// The tags of a `CreateBucketConfiguration`, which `s3s` knows in an older form without them.
+/// The tags of a `CreateBucketConfiguration`, which `s3s` passes over.
 #[derive(Clone)]
-struct TakenOut(Vec<(String, String)>);
+struct Read(Vec<(String, String)>);
 
-/// Takes the tags out of a request that creates a bucket, and leaves all others as they are.
-pub(super) async fn take_out(request: Request<Body>) -> Request<Body> {
+/// Reads the tags of a request that creates a bucket, and leaves it as it is: a signature may cover its body.
+pub(super) async fn read(request: Request<Body>) -> Request<Body> {
     let is_bucket = request.uri().path().trim_matches('/').split('/').count() == 1;
     if *request.method() != Method::PUT
         || !is_bucket
@@ -68,26 +67,25 @@ pub(super) async fn take_out(request: Request<Body>) -> Request<Body> {
     let Ok(body) = Limited::new(body, CONFIGURATION_BYTES_MAX).collect().await else {
         return Request::from_parts(parts, Body::empty());
     };
-    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    let cut = text.split_once("<Tags>").and_then(|(before, rest)| {
-        let (tags, after) = rest.split_once("</Tags>")?;
-        Some((tags.to_owned(), format!("{before}{after}")))
-    });
-    let Some((tags, rest)) = cut else { return Request::from_parts(parts, Body::from(text)) };
-    let element = |xml: &str, name: &str| {
-        let text = xml.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0;
-        let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-        Some(plain.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain)))
-    };
-    let pairs = tags.split("</Tag>").filter_map(|tag| Some((element(tag, "Key")?, element(tag, "Value")?)));
-    parts.extensions.insert(TakenOut(pairs.collect()));
-    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(rest.len()));
-    Request::from_parts(parts, Body::from(rest))
+    let body = body.to_bytes();
+    let text = String::from_utf8_lossy(&body);
+    let tags = text.split_once("<Tags>").and_then(|(_, rest)| rest.split_once("</Tags>")).map(|(tags, _)| tags);
+    if let Some(tags) = tags {
+        let pairs = tags.split("</Tag>").filter_map(|tag| Some((element(tag, "Key")?, element(tag, "Value")?)));
+        parts.extensions.insert(Read(pairs.collect()));
+    }
+    Request::from_parts(parts, Body::from(body))
+}
+
+fn element(xml: &str, name: &str) -> Option<String> {
+    let text = xml.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0;
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    Some(plain.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain)))
 }
 
 /// The tags that a bucket is created with.
-pub(super) fn taken_out(extensions: &Extensions) -> S3Result<Tags> {
-    checked(extensions.get::<TakenOut>().map(|TakenOut(pairs)| pairs.clone()).unwrap_or_default())
+pub(super) fn read_from(extensions: &Extensions) -> S3Result<Tags> {
+    checked(extensions.get::<Read>().map(|Read(pairs)| pairs.clone()).unwrap_or_default())
 }
 
 fn checked(pairs: Vec<(String, String)>) -> S3Result<Tags> {

@@ -38,6 +38,29 @@ pub struct DeliveryStream {
     pub error_prefixes: Vec<String>,
 }
 
+impl DeliveryStream {
+    /// From a `DeliveryStreamDescription`; `None` where its destination has no error objects that are known here.
+    pub fn of(description: &Value) -> Option<Self> {
+        let destination = &description["Destinations"][0];
+        let iceberg = &destination["IcebergDestinationDescription"];
+        let s3 = [
+            &iceberg["S3DestinationDescription"],
+            &destination["ExtendedS3DestinationDescription"],
+            &destination["S3DestinationDescription"],
+        ];
+        let s3 = s3.into_iter().find(|s3| s3.is_object())?;
+        let tables = iceberg["DestinationTableConfigurationList"].as_array().cloned().unwrap_or_default();
+        let prefixes = tables.iter().filter_map(|table| table["S3ErrorOutputPrefix"].as_str());
+        let prefixes = prefixes.chain([s3["ErrorOutputPrefix"].as_str().unwrap_or_default()]);
+        let fixed = |prefix: &str| prefix.split("!{").next().unwrap_or_default().to_owned();
+        let mut error_prefixes: Vec<String> = prefixes.map(fixed).collect();
+        error_prefixes.sort();
+        error_prefixes.dedup();
+        let bucket = s3["BucketARN"].as_str()?.rsplit(':').next().unwrap_or_default().to_owned();
+        Some(Self { name: description["DeliveryStreamName"].as_str()?.to_owned(), bucket, error_prefixes })
+    }
+}
+
 impl FirehoseClient {
     pub fn new(transport: Arc<dyn Transport>, endpoint: impl Into<String>, ambient: Ambient) -> Self {
         Self { transport, endpoint: endpoint.into(), ambient }
@@ -53,25 +76,10 @@ impl FirehoseClient {
         if description["DeliveryStreamType"] != "DirectPut" {
             return misconfigured("it takes its records from a stream. Try: put them into that");
         }
-        let destination = &description["Destinations"][0];
-        let iceberg = &destination["IcebergDestinationDescription"];
-        let s3 = [
-            &iceberg["S3DestinationDescription"],
-            &destination["ExtendedS3DestinationDescription"],
-            &destination["S3DestinationDescription"],
-        ];
-        let Some(s3) = s3.into_iter().find(|s3| s3.is_object()) else {
-            return misconfigured("its destination has no error objects that are known here");
-        };
-        let tables = iceberg["DestinationTableConfigurationList"].as_array().cloned().unwrap_or_default();
-        let prefixes = tables.iter().filter_map(|table| table["S3ErrorOutputPrefix"].as_str());
-        let prefixes = prefixes.chain([s3["ErrorOutputPrefix"].as_str().unwrap_or_default()]);
-        let fixed = |prefix: &str| prefix.split("!{").next().unwrap_or_default().to_owned();
-        let mut error_prefixes: Vec<String> = prefixes.map(fixed).collect();
-        error_prefixes.sort();
-        error_prefixes.dedup();
-        let bucket = s3["BucketARN"].as_str().unwrap_or_default().rsplit(':').next().unwrap_or_default().to_owned();
-        Ok(DeliveryStream { name: name.to_owned(), bucket, error_prefixes })
+        match DeliveryStream::of(description) {
+            Some(stream) => Ok(stream),
+            None => misconfigured("its destination has no error objects that are known here"),
+        }
     }
 
     /// Puts records, and tells of each whether it was taken.

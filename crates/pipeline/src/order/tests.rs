@@ -108,3 +108,30 @@ fn a_change_that_the_stream_before_has_repeated_holds_back_no_other_like_it() {
     order.foreign = Some(foreign);
     assert_eq!(admitted(&mut order, &["a@6000001:x>-", "a@7000000:->x", "a@8000000:x>-"]), ["2", "3"]);
 }
+
+#[test]
+fn a_change_from_before_the_handover_takes_the_place_of_no_later_one_like_it() {
+    let mut order = order(Mode::Changelog);
+    let mut foreign = Foreign { from_us: 50_000_000, ..Foreign::default() };
+    // The table is complete far beyond that moment.
+    for text in ["a@50000000:x>-", "a@54000000:x>-", "a@58000000:x>-", "a@70000000:x>-"] {
+        let origin = origin(&mut order, text);
+        foreign.add(&origin);
+    }
+    order.foreign = Some(foreign);
+    let again = ["a@48000001:x>-", "a@50000001:x>-", "a@54000001:x>-", "a@58000001:x>-", "a@70000001:x>-"];
+    assert_eq!(admitted(&mut order, &again), [] as [&str; 0]);
+    assert_eq!(admitted(&mut order, &["a@74000000:x>-"]), ["1"], "and none of them is left to hold back a new one");
+}
+
+#[test]
+fn of_changes_that_are_alike_the_nearest_is_the_same() {
+    let mut order = order(Mode::Changelog);
+    let mut foreign = Foreign { from_us: 5_000_000, ..Foreign::default() };
+    for text in ["a@20000000:x>-", "a@25000000:x>-", "a@30000000:x>-"] {
+        let origin = origin(&mut order, text);
+        foreign.add(&origin);
+    }
+    order.foreign = Some(foreign);
+    assert_eq!(admitted(&mut order, &["a@30000001:x>-", "a@25000001:x>-", "a@20000001:x>-"]), [] as [&str; 0]);
+}

@@ -20,6 +20,8 @@ use crate::source::{Polled, Source, StartPosition};
 
 /// Pages that are held or asked for at one time. A page has up to 10 MB of data.
 const PAGES_HELD_MAX: usize = 4;
+/// The same where records are pushed: a quiet shard holds its place while it waits, and an event has about 1 MB.
+const EVENTS_HELD_MAX: usize = 64;
 
 /// A Kinesis stream, in the life that it has now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +53,8 @@ const MARGIN_MS: i64 = 60_000;
 
 impl KinesisSource {
     pub fn new(api: Arc<dyn StreamApi>, stream: &KinesisStream, start: StartPosition, ambient: Ambient) -> Self {
-        let pages = Arc::new(Semaphore::new(PAGES_HELD_MAX));
+        let held_max = if api.is_pushed() { EVENTS_HELD_MAX } else { PAGES_HELD_MAX };
+        let pages = Arc::new(Semaphore::new(held_max));
         let asker = Asker { api, stream: stream.arn.as_str().into(), ambient, pages, throttled: Arc::default() };
         let retention_ms = i64::from(stream.retention_hours) * 3_600_000;
         let incarnation = stream.incarnation();

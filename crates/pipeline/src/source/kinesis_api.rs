@@ -97,10 +97,9 @@ fn listed(shard: Shard) -> ListedShard {
 
 /// Takes the record `first`, which was read before, from the front of the page. It is trimmed where it is not there.
 fn after(mut page: RecordPage, first: &SequenceNumber) -> Result<RecordPage, StreamError> {
-    let is_first = |record: &RawRecord| record.position.sequence_number == *first;
     match page.records.first() {
-        Some(record) if is_first(record) => {
-            page.records.retain(|record| !is_first(record));
+        Some(record) if is_at(record, first) => {
+            page.records.retain(|record| !is_at(record, first));
             Ok(page)
         }
         // An empty page is not the end: the record may come with the next one.
@@ -108,8 +107,33 @@ fn after(mut page: RecordPage, first: &SequenceNumber) -> Result<RecordPage, Str
             page.next = page.next.map(|next| format!("{first}{AT}{next}"));
             Ok(page)
         }
-        _ => Err(StreamError::new(StreamErrorKind::Trimmed, format!("record {first} has expired"))),
+        _ => Err(expired(first)),
     }
+}
+
+pub(super) fn is_at(record: &RawRecord, sequence_number: &SequenceNumber) -> bool {
+    record.position.sequence_number == *sequence_number
+}
+
+pub(super) fn expired(first: &SequenceNumber) -> StreamError {
+    StreamError::new(StreamErrorKind::Trimmed, format!("record {first} has expired"))
+}
+
+pub(super) fn read_sequence_number(digits: &str) -> Result<SequenceNumber, StreamError> {
+    let refused = || StreamError::new(StreamErrorKind::Refused, "a record's SequenceNumber is not a number");
+    SequenceNumber::parse(digits).ok_or_else(refused)
+}
+
+/// What a Kinesis record holds: one record, or several that its producer put into one.
+pub(super) fn raw_records(
+    shard: &ShardId,
+    sequence_number: &SequenceNumber,
+    data: Bytes,
+) -> impl Iterator<Item = RawRecord> {
+    (0..).zip(aggregated::split(&data)).map(|(part, json)| {
+        let position = Position { shard: shard.clone(), sequence_number: sequence_number.clone(), part };
+        RawRecord { position, json }
+    })
 }
 
 fn read_page(shard: &ShardId, body: &Bytes) -> Result<RecordPage, StreamError> {
@@ -132,14 +156,10 @@ fn read_page(shard: &ShardId, body: &Bytes) -> Result<RecordPage, StreamError> {
     let page: Page<'_> = serde_json::from_slice(body).map_err(transient)?;
     let mut records = Vec::with_capacity(page.records.len());
     for record in page.records {
-        let refused = |what: &str| StreamError::new(StreamErrorKind::Refused, what.to_owned());
-        let sequence_number = SequenceNumber::parse(record.sequence_number)
-            .ok_or_else(|| refused("a record's SequenceNumber is not a number"))?;
-        let data = STANDARD.decode(record.data).map_err(|_| refused("a record's Data is not base64"))?;
-        for (part, json) in (0..).zip(aggregated::split(&Bytes::from(data))) {
-            let position = Position { shard: shard.clone(), sequence_number: sequence_number.clone(), part };
-            records.push(RawRecord { position, json });
-        }
+        let refused = |_| StreamError::new(StreamErrorKind::Refused, "a record's Data is not base64");
+        let sequence_number = read_sequence_number(record.sequence_number)?;
+        let data = STANDARD.decode(record.data).map_err(refused)?;
+        records.extend(raw_records(shard, &sequence_number, data.into()));
     }
     let reaches_tip = page.millis_behind_latest == Some(0);
     Ok(RecordPage { records, next: page.next_shard_iterator, reaches_tip })

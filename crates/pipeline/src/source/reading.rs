@@ -115,6 +115,7 @@ impl Reading {
         }
         reader.idle = match (page.reaches_tip, page.records.is_empty()) {
             (false, _) => Duration::ZERO,
+            _ if self.asker.api.is_pushed() => Duration::ZERO,
             (true, false) => IDLE_MIN,
             (true, true) => (reader.idle * 2).clamp(IDLE_MIN, idle_max),
         };

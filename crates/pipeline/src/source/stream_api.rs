@@ -16,6 +16,11 @@ pub trait StreamApi: Send + Sync {
 
     /// What follows `iterator` in `shard`. Nothing in a page means nothing: only a missing `next` is the end.
     async fn get_records(&self, shard: &ShardId, iterator: &str) -> Result<RecordPage, StreamError>;
+
+    /// Whether `get_records` waits for records by itself, so that asking again at once costs nothing.
+    fn is_pushed(&self) -> bool {
+        false
+    }
 }
 
 /// A page of DescribeStream.
@@ -76,6 +81,8 @@ impl StreamError {
             "LimitExceededException"
             | "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
+            // A subscription of an earlier life has begun within the last five seconds.
+            | "ResourceInUseException"
             | "ThrottlingException" => StreamErrorKind::Throttled,
             // A server's fault, or a token that is about to be refreshed.
             "ExpiredTokenException" | "InternalServerError" | "ServiceUnavailable" => StreamErrorKind::Transient,

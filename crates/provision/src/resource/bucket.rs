@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use http::Method;
 
-use super::{Fit, Found, Made, Resource, found, gone};
+use super::bucket_policy::{is_tls_only, make_tls_only};
+use super::{Blueprint, Fit, Found, Made, Resource, found, gone};
 use crate::call::{About, Service, Services, encode, escape, xml_elements};
 use crate::error::Result;
 use crate::mark::{Mark, TAG};
@@ -23,7 +24,11 @@ impl Resource for Bucket {
     }
 
     fn wanted(&self) -> String {
-        "private, encrypted".to_owned()
+        "private, encrypted, by TLS only".to_owned()
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::Bucket { name: self.name.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {
@@ -44,7 +49,13 @@ impl Resource for Bucket {
         let tags = found(tags, &["NoSuchTagSet", "NoSuchBucket"])?.unwrap_or_default();
         let (keys, values) = (xml_elements(&tags, "Key"), xml_elements(&tags, "Value"));
         let value = keys.iter().zip(&values).find(|(key, _)| *key == TAG).map(|(_, value)| value);
-        Ok(Found::there(value.and_then(|value| Mark::parse(value))))
+        let mark = value.and_then(|value| Mark::parse(value));
+        // A foreign bucket stays as its owner wants it.
+        let fit = match mark.is_none() || is_tls_only(services, &self.name).await? {
+            true => Fit::Fits,
+            false => Fit::Lacks("by TLS only".to_owned()),
+        };
+        Ok(Found::There { mark, fit })
     }
 
     /// In `us-east-1`, creating a bucket that one has is no error: whose tag it carries tells who made it.
@@ -63,9 +74,13 @@ impl Resource for Bucket {
             return Ok(Made::Taken);
         }
         match self.look(services).await?.mark() {
-            Some(made) if made.run == mark.run => Ok(Made::Done),
+            Some(made) if made.run == mark.run => make_tls_only(services, &self.name).await.map(|()| Made::Done),
             _ => Ok(Made::Taken),
         }
+    }
+
+    async fn change(&self, services: &Services, _: &Mark) -> Result<()> {
+        make_tls_only(services, &self.name).await
     }
 
     /// Empties it first. What a bucket with versions keeps of deleted objects is not touched.
@@ -97,10 +112,15 @@ impl Bucket {
     }
 
     fn path(&self, rest: &str) -> String {
-        format!("/{}{rest}", encode(&self.name))
+        path(&self.name, rest)
     }
 }
 
-fn about<'a>(action: &'a str, resource: &'a str) -> About<'a> {
+/// Path style.
+pub(super) fn path(bucket: &str, rest: &str) -> String {
+    format!("/{}{rest}", encode(bucket))
+}
+
+pub(super) fn about<'a>(action: &'a str, resource: &'a str) -> About<'a> {
     About { service: Service::S3, action, resource }
 }

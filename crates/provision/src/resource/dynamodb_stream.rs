@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::dynamodb_table::{about, arn, describe, mark, remove_mark, set_mark, until_active};
-use super::{Fit, Found, Made, Resource, gone};
+use super::{Blueprint, Fit, Found, Made, Resource, gone};
 use crate::call::Services;
 use crate::error::Result;
 use crate::mark::Mark;
@@ -28,6 +28,10 @@ impl Resource for DynamoDbStream {
 
     fn wanted(&self) -> String {
         "on, with new and old images".to_owned()
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::DynamoDbStream { table: self.table.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::continuous_backups::{is_recoverable, make_recoverable};
 use super::{Fit, Found, Made, Resource, found, gone};
 use crate::call::{About, Service, Services};
 use crate::error::Result;
@@ -36,7 +37,7 @@ impl Resource for DynamoDbTable {
     fn wanted(&self) -> String {
         let keys: Vec<String> = self.keys.iter().map(|key| format!("{} ({})", key.name, key.kind)).collect();
         let (read, write) = self.capacity;
-        format!("key {}, {read} read and {write} write units", keys.join(" and "))
+        format!("key {}, {read} read and {write} write units, point-in-time recovery", keys.join(" and "))
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {
@@ -47,7 +48,12 @@ impl Resource for DynamoDbTable {
             let advice = "another table: a key cannot be changed".to_owned();
             return Ok(Found::There { mark, fit: Fit::Clashes(why, advice) });
         }
-        Ok(Found::there(mark))
+        // A foreign table stays as its owner wants it.
+        let fit = match mark.is_none() || is_recoverable(services, &self.name).await? {
+            true => Fit::Fits,
+            false => Fit::Lacks("point-in-time recovery".to_owned()),
+        };
+        Ok(Found::There { mark, fit })
     }
 
     async fn make(&self, services: &Services, mark: &Mark) -> Result<Made> {
@@ -64,9 +70,14 @@ impl Resource for DynamoDbTable {
         let created = services.json(about("CreateTable", &arn), body).await;
         let made = Made::unless(created, &["ResourceInUseException"])?;
         if made == Made::Done {
-            until_active(services, &self.name).await?;
+            self.change(services, mark).await?;
         }
         Ok(made)
+    }
+
+    async fn change(&self, services: &Services, _: &Mark) -> Result<()> {
+        until_active(services, &self.name).await?;
+        make_recoverable(services, &self.name).await
     }
 
     async fn unmake(&self, services: &Services) -> Result<()> {

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::table_bucket::{about, arn, tags};
-use super::{Found, Made, Resource, found, gone};
+use super::{Blueprint, Found, Made, Resource, found, gone};
 use crate::call::{Services, encode};
 use crate::error::Result;
 use crate::mark::Mark;
@@ -33,6 +33,15 @@ impl Resource for IcebergTable {
 
     fn wanted(&self) -> String {
         self.summary.clone()
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::IcebergTable {
+            table_bucket: self.table_bucket.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            definition: self.definition.clone(),
+        }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

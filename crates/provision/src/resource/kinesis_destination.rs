@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::dynamodb_table::{about, arn, mark, remove_mark, set_mark, until_active};
-use super::{Fit, Found, Made, Resource, found, gone};
+use super::{Blueprint, Fit, Found, Made, Resource, found, gone};
 use crate::call::Services;
 use crate::error::Result;
 use crate::mark::Mark;
@@ -30,6 +30,10 @@ impl Resource for KinesisDestination {
 
     fn wanted(&self) -> String {
         format!("changes go to the stream {}", self.stream)
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::KinesisDestination { table: self.table.clone(), stream: self.stream.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Fit, Found, Made, Resource, found, gone};
+use super::{Blueprint, Fit, Found, Made, Resource, found, gone};
 use crate::call::{About, Service, Services};
 use crate::error::Result;
 use crate::mark::Mark;
@@ -24,6 +24,10 @@ impl Resource for KinesisStream {
 
     fn wanted(&self) -> String {
         "on demand, encrypted, keeps 24 hours".to_owned()
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::KinesisStream { name: self.name.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

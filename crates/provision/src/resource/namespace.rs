@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::json;
 
 use super::table_bucket::{about, arn, tags};
-use super::{Found, Made, Resource, found, gone};
+use super::{Blueprint, Found, Made, Resource, found, gone};
 use crate::call::{Services, encode};
 use crate::error::Result;
 use crate::mark::Mark;
@@ -27,6 +27,10 @@ impl Resource for Namespace {
 
     fn wanted(&self) -> String {
         format!("in {}", self.table_bucket)
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::Namespace { table_bucket: self.table_bucket.clone(), name: self.name.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

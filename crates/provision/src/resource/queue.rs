@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{Found, Made, Resource, found, gone};
+use super::{Blueprint, Found, Made, Resource, found, gone};
 use crate::call::{About, Service, Services};
 use crate::error::Result;
 use crate::mark::Mark;
@@ -27,6 +27,10 @@ impl Resource for Queue {
 
     fn wanted(&self) -> String {
         "encrypted, keeps messages 14 days".to_owned()
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::Queue { name: self.name.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Found, Made, Resource, found, gone};
+use super::{Blueprint, Found, Made, Resource, found, gone};
 use crate::call::{About, Service, Services, encode};
 use crate::error::Result;
 use crate::mark::Mark;
@@ -25,6 +25,10 @@ impl Resource for TableBucket {
 
     fn wanted(&self) -> String {
         "compaction, snapshot expiry and removal of unreferenced files on".to_owned()
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        Blueprint::TableBucket { name: self.name.clone() }
     }
 
     async fn look(&self, services: &Services) -> Result<Found> {

@@ -65,7 +65,7 @@ impl Surroundings {
                     let source = pipeline::find_table(&aws.config, &file.source_table).await?;
                     (source.name, source.keys)
                 }
-                SourceStream::Kinesis { named } => {
+                SourceStream::Kinesis { named, .. } => {
                     let (table, keys) = pipeline::find_keys(&aws.config, &file.source_table).await?;
                     pipeline::find_kinesis_stream(&aws.config, &table, named.as_deref()).await?;
                     (table, keys)

@@ -11,8 +11,10 @@ pub struct Comparison {
     pub rows: usize,
     /// Rows of which no item is there.
     pub rows_without_item: usize,
-    /// Rows beyond the first of their key.
+    /// Rows beyond the first of their key, that differ from it.
     pub rows_again: usize,
+    /// The same, of rows that are equal in every column.
+    pub rows_repeated: usize,
     /// Items without a row, though another item with the same partition key has one.
     pub items_hidden: usize,
     /// Items without a row otherwise.
@@ -57,7 +59,14 @@ pub fn compare(
     let partitions: BTreeSet<&String> = rows_by_key.keys().filter_map(|key| key.first()).collect();
     let mut found = Comparison { items: items.len(), rows: rows.len(), ..Comparison::default() };
     for (key, same) in &rows_by_key {
-        found.rows_again += same.len() - 1;
+        let mut distinct: Vec<&Map<String, Value>> = Vec::new();
+        for row in same {
+            match distinct.contains(row) {
+                true => found.rows_repeated += 1,
+                false => distinct.push(row),
+            }
+        }
+        found.rows_again += distinct.len() - 1;
         match items_by_key.get(key) {
             None => found.rows_without_item += same.len(),
             // Of several rows some may be right: what became of the values is told by the others.

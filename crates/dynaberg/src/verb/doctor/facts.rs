@@ -17,6 +17,12 @@ pub struct Facts {
     pub functions: Vec<Value>,
     /// Delivery streams into Iceberg tables: `DeliveryStreamDescription` of each.
     pub deliveries: Vec<Value>,
+    /// Tables that these deliver into and that are not there: `delivery stream orders: analytics.orders`.
+    pub missing_tables: Vec<String>,
+    /// Records that a function has not given back, by delivery stream.
+    pub unaccounted: Vec<(String, u64)>,
+    /// What roles of writers may do to more than they need: `role forwarder: s3:* on *`.
+    pub wildcards: Vec<String>,
     /// `DataLakeSettings`.
     pub settings: Option<Value>,
     /// `None` where they could not be looked at.

@@ -38,6 +38,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     judge_sources(facts, &mut findings);
     judge_mappings(facts, &mut findings);
     judge_deliveries(facts, &mut findings);
+    judge_outcomes(facts, &mut findings);
     judge_rights(facts, &mut findings);
     if let Some(lake) = &facts.lake {
         judge_lake(lake, &mut findings);
@@ -134,7 +135,38 @@ fn judge_deliveries(facts: &Facts, findings: &mut Findings) {
     }
 }
 
+/// What became of records on their way through a function, and of the tables that they were meant for.
+fn judge_outcomes(facts: &Facts, findings: &mut Findings) {
+    for (stream, records) in &facts.unaccounted {
+        findings.find(
+            true,
+            "W6",
+            "records that are skipped on purpose count as failures",
+            format!("{records} records of delivery stream {stream} failed with Lambda.MissingRecordId"),
+            "a function that gives every recordId back, with result Dropped; or a WHERE in a pipeline's SELECT",
+        );
+    }
+    for missing in &facts.missing_tables {
+        findings.find(
+            true,
+            "W13",
+            "the deployment went well, and its table was never made",
+            format!("{missing} is not there"),
+            "dynaberg plan and apply, which say what failed; or aws s3tables create-table",
+        );
+    }
+}
+
 fn judge_rights(facts: &Facts, findings: &mut Findings) {
+    for wildcard in &facts.wildcards {
+        findings.find(
+            true,
+            "W15",
+            "a role may do more than its work takes",
+            wildcard.clone(),
+            "dynaberg iam-policy PIPELINE.toml: named actions on named resources, each with its reason",
+        );
+    }
     let Some(settings) = &facts.settings else { return };
     let admins = settings["DataLakeAdmins"].as_array().into_iter().flatten();
     let admins: Vec<&str> = admins.filter_map(|admin| admin["DataLakePrincipalIdentifier"].as_str()).collect();
@@ -170,12 +202,24 @@ fn judge_rows(seen: &Comparison, findings: &mut Findings) {
         format!("{} of {} rows have no item any more", seen.rows_without_item, seen.rows),
         "a pipeline in mode mirror: REMOVE and expiry delete the row",
     );
+    // A change of an attribute that has no column makes equal rows, too.
+    let (again, repeated) = match seen.attributes_lost.is_empty() {
+        true => (seen.rows_again, seen.rows_repeated),
+        false => (seen.rows_again + seen.rows_repeated, 0),
+    };
     findings.find(
-        seen.rows_again > 0,
+        again > 0,
         "W2",
         "a change adds a row beside the one it changes",
-        format!("{} of {} rows are there again with the same key", seen.rows_again, seen.rows),
+        format!("{again} of {} rows are there again with the same key", seen.rows),
         "a pipeline in mode mirror: one row a key",
+    );
+    findings.find(
+        repeated > 0,
+        "W8",
+        "a batch of which a part had arrived was sent again as a whole",
+        format!("{repeated} of {} rows are there again, the same in every column", seen.rows),
+        "a pipeline: rows and position are committed together",
     );
     findings.find(
         seen.items_hidden > 0,

@@ -1,18 +1,26 @@
 //! Looks at the lake's side: the table, its settings, and its rows beside the items of the source.
 
 use iceberg::{NamespaceIdent, TableIdent};
+use provision::{Service, Services};
 use serde_json::{Map, Value, json};
 
 use super::compare::compare;
 use super::facts::{Facts, LakeTable};
-use crate::aws::{Api, Aws};
+use crate::aws::{Aws, on};
 use crate::config::{Catalog, TargetName};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::verb::sql;
 
 const PAGES_MAX: usize = 1_000;
 
-pub async fn look(aws: &Aws, catalog: Option<&Catalog>, name: &str, sample: usize, facts: &mut Facts) -> Outcome {
+pub async fn look(
+    aws: &Aws,
+    services: &Services,
+    catalog: Option<&Catalog>,
+    name: &str,
+    sample: usize,
+    facts: &mut Facts,
+) -> Outcome {
     let parsed = TargetName::parse(name);
     let target = parsed.map_err(|(message, advice)| Failure::new(Exit::Usage, message).advise(advice))?;
     let table = TableIdent::new(NamespaceIdent::new(target.namespace.clone()), target.table.clone());
@@ -29,10 +37,10 @@ pub async fn look(aws: &Aws, catalog: Option<&Catalog>, name: &str, sample: usiz
     facts.lake = Some(LakeTable { name: name.to_owned(), is_partitioned, is_ours, jobs_off });
 
     let source = facts.source["TableName"].as_str().unwrap_or_default().to_owned();
-    let items = items(aws, &source, sample).await?;
+    let items = items(services, &source, sample).await?;
     let rows = rows(aws, lake, &target, &columns, sample).await?;
     if items.len() > sample || rows.len() > sample {
-        let faults = ["W1", "W2", "W4", "W5", "W9", "W10", "W11", "W17", "W18"];
+        let faults = ["W1", "W2", "W4", "W5", "W8", "W9", "W10", "W11", "W17", "W18"];
         facts.miss(&faults, format!("there are more than {sample} items or rows. Try: --sample COUNT"));
         return Ok(());
     }
@@ -63,11 +71,11 @@ async fn jobs_off(aws: &Aws, catalog: &Catalog, table: &TableIdent, facts: &mut 
 }
 
 /// All items, or a few more than `sample`.
-async fn items(aws: &Aws, source: &str, sample: usize) -> Outcome<Vec<Map<String, Value>>> {
+async fn items(services: &Services, source: &str, sample: usize) -> Outcome<Vec<Map<String, Value>>> {
     let mut items = Vec::new();
     let mut body = json!({ "TableName": source, "ConsistentRead": true });
     for _ in 0..PAGES_MAX {
-        let answer = aws.call(Api::DYNAMODB, "Scan", body.clone()).await?;
+        let answer = services.json(on(Service::DynamoDb, "Scan"), body.clone()).await?;
         let page = answer["Items"].as_array().into_iter().flatten();
         items.extend(page.filter_map(|item| item.as_object().cloned()));
         if answer["LastEvaluatedKey"].is_null() || items.len() > sample {

@@ -7,9 +7,11 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use http::Method;
+use provision::{Service, Services};
 use serde_json::{Value, json};
 
-use crate::aws::{Api, Aws};
+use crate::aws::{Aws, on};
 use crate::cli::TableFormat;
 use crate::config::Catalog;
 use crate::failure::{Exit, Failure, Outcome};
@@ -25,7 +27,7 @@ const RESULTS_PER_PAGE: usize = 1_000;
 /// Answers the statements in `text`, one after the other, as the user `name`.
 pub async fn answer_all(aws: &Aws, name: &str, text: &str, catalog: Option<&Catalog>, format: TableFormat) -> Outcome {
     let asking = Asking {
-        aws: aws.acting_as(name)?,
+        calls: aws.acting_as(name)?.calls()?,
         output: format!("s3://{}/{name}/", results_bucket(aws).await?),
         catalog: catalog_name(aws.named_or_only(catalog).await?)?,
     };
@@ -45,8 +47,10 @@ pub async fn answer_all(aws: &Aws, name: &str, text: &str, catalog: Option<&Cata
 /// The bucket that Athena's console takes for results; made by whoever asks, and not by whom they ask as.
 async fn results_bucket(aws: &Aws) -> Outcome<String> {
     let bucket = format!("aws-athena-query-results-{ACCOUNT}-{}", aws.region());
-    match aws.put("s3", &bucket, Value::Null).await {
-        Err(failure) if !failure.message().contains("BucketAlreadyOwnedByYou") => Err(failure),
+    let create =
+        aws.calls()?.s3(on(Service::S3, "CreateBucket"), Method::PUT, &format!("/{bucket}"), String::new()).await;
+    match create {
+        Err(error) if !error.is(&["BucketAlreadyOwnedByYou"]) => Err(error.into()),
         _ => Ok(bucket),
     }
 }
@@ -66,7 +70,7 @@ fn catalog_name(catalog: Catalog) -> Outcome<String> {
 
 /// Somebody who asks Athena.
 struct Asking {
-    aws: Aws,
+    calls: Services,
     output: String,
     catalog: String,
 }
@@ -132,7 +136,7 @@ impl Asking {
     }
 
     async fn call(&self, action: &str, request: Value) -> Outcome<Value> {
-        self.aws.call(Api::ATHENA, action, request).await
+        Ok(self.calls.json(on(Service::Athena, action), request).await?)
     }
 }
 

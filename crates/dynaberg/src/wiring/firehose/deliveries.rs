@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use iceberg::{NamespaceIdent, TableIdent};
@@ -14,7 +14,7 @@ use tracing::{error, warn};
 
 use super::refusals::Refusals;
 use super::sink::DeliverySink;
-use super::source::BufferSource;
+use super::source::{BufferSource, buffer_error};
 use crate::aws::Aws;
 use crate::config::Catalog;
 use crate::wiring::pipelines::{by_exit, lake_error};
@@ -68,7 +68,8 @@ async fn run_one(delivery: TableDelivery, aws: Aws, index_dir: PathBuf, shutdown
     let name = format!("{}/{}.{}", settings.stream_name, settings.database, settings.table);
     while !shutdown.is_cancelled() {
         let status = Arc::new(Status::default());
-        let open = || open(&delivery, &aws, &index_dir, &status);
+        let missing = Missing::default();
+        let open = || open(&delivery, &aws, &index_dir, &status, &missing);
         let ambient = aws.ambient();
         let supervised = supervise(&name, open, Patience::Wait, &ambient, &shutdown, &status);
         tokio::select! {
@@ -84,7 +85,51 @@ async fn run_one(delivery: TableDelivery, aws: Aws, index_dir: PathBuf, shutdown
     }
 }
 
-async fn open(delivery: &TableDelivery, aws: &Aws, index_dir: &Path, status: &Status) -> Result<Pipeline> {
+/// Since when the table is missing, in milliseconds since the Unix epoch.
+#[derive(Default)]
+struct Missing(Mutex<Option<i64>>);
+
+impl Missing {
+    /// Up to which arrival records have waited long enough, as the table is still not there at `now_ms`.
+    fn overdue(&self, retries_for: Duration, now_ms: i64) -> Option<i64> {
+        let mut since_ms = self.0.lock().expect("no holder panics");
+        let before_ms = now_ms - retries_for.as_millis() as i64;
+        (*since_ms.get_or_insert(now_ms) <= before_ms).then_some(before_ms)
+    }
+
+    fn is_there(&self) {
+        *self.0.lock().expect("no holder panics") = None;
+    }
+}
+
+/// Loads the table. Where it is missing for too long, records are given up: no pipeline runs that could have them in a
+/// commit.
+async fn find_table(
+    lake: &lake::Catalog,
+    table: &TableIdent,
+    delivery: &TableDelivery,
+    aws: &Aws,
+    missing: &Missing,
+) -> Result<()> {
+    let Err(error) = lake.load_table(table).await else {
+        missing.is_there();
+        return Ok(());
+    };
+    if error.kind() == lake::ErrorKind::NotFound
+        && let Some(arrived_ms) = missing.overdue(delivery.settings.retries_for, aws.ambient().now_ms())
+    {
+        delivery.give_up(arrived_ms).await.map_err(buffer_error)?;
+    }
+    Err(lake_error(error))
+}
+
+async fn open(
+    delivery: &TableDelivery,
+    aws: &Aws,
+    index_dir: &Path,
+    status: &Status,
+    missing: &Missing,
+) -> Result<Pipeline> {
     let settings = &delivery.settings;
     let (catalog, namespace) = match &settings.catalog {
         CatalogArn::Account => aws.follow_resource_link(&settings.database).await.map_err(by_exit)?,
@@ -95,7 +140,7 @@ async fn open(delivery: &TableDelivery, aws: &Aws, index_dir: &Path, status: &St
     };
     let lake = aws.lake(Some(&catalog)).await.map_err(by_exit)?;
     let table = TableIdent::new(NamespaceIdent::new(namespace), settings.table.clone());
-    lake.load_table(&table).await.map_err(lake_error)?;
+    find_table(&lake, &table, delivery, aws, missing).await?;
     let options = TableOptions {
         pipeline: settings.stream_arn.clone(),
         key_attributes: settings.unique_keys.clone(),

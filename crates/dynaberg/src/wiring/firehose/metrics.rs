@@ -25,8 +25,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps the metrics up to date until `shutdown`.
 pub async fn run(firehose: &Firehose, aws: &Aws, shutdown: &CancellationToken) {
+    let mut seen = 0;
     while !shutdown.is_cancelled() {
         match firehose.accounts().await {
+            // There is nothing to count before a delivery stream is made.
+            Ok(accounts) if accounts.is_empty() => {
+                shutdown.run_until_cancelled(firehose.changed(&mut seen)).await;
+                continue;
+            }
             Ok(accounts) => accounts.iter().for_each(|account| publish(account, aws.ambient().now_ms())),
             Err(failure) => tracing::warn!(error = &failure as &dyn std::error::Error, "count delivered records"),
         }

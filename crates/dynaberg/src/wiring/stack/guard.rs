@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use aws_wire::{Guard, Identity, Policy, PolicyError};
+use aws_wire::{Authentication, Guard, Identity, Policy, PolicyError};
 
 use local_warehouse::Warehouse;
 
 use crate::failure::{Exit, Failure, Outcome};
 
 /// Reads the policies of `NAME=FILE`; `None` where nobody is held to one.
-pub fn guard(policies: &[String], data_dir: &Path, warehouse: &Warehouse) -> Outcome<Option<Guard>> {
+pub fn guard(
+    policies: &[String],
+    authentication: &Authentication,
+    data_dir: &Path,
+    warehouse: &Warehouse,
+) -> Outcome<Option<Guard>> {
     if policies.is_empty() {
         return Ok(None);
     }
@@ -23,6 +28,10 @@ pub fn guard(policies: &[String], data_dir: &Path, warehouse: &Warehouse) -> Out
         let Some((name, file)) = text.split_once('=') else { return Err(wrong(text, "there is no `=`".to_owned())) };
         let identity = Identity::of_access_key(name).filter(|identity| !identity.is_administrator);
         let identity = identity.ok_or_else(|| wrong(text, format!("`{name}` is no user")))?;
+        if !authentication.knows(name) {
+            let message = format!("--enforce-policy {text}: `{name}` has no key, so nobody could call as {name}");
+            return Err(Failure::new(Exit::Usage, message).advise(format!("DYNABERG_KEYS={name}:SECRET[,ID:SECRET…]")));
+        }
         let document = std::fs::read_to_string(file).map_err(|error| wrong(text, error.to_string()))?;
         let policy = Policy::parse(&document).map_err(|PolicyError(why)| wrong(text, why))?;
         by_arn.insert(identity.arn, policy);

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::path::Path;
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -19,6 +20,9 @@ const GARBAGE_PREFIX: u8 = b'g';
 const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
 /// The least that the store takes.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// How long a flush is waited for, a second in all: puts wait meanwhile, and on a full disk it never ends.
+const FLUSH_PAUSE: Duration = Duration::from_millis(10);
+const FLUSH_LOOKS_MAX: usize = 100;
 
 pub(super) struct Store {
     database: Database,
@@ -71,6 +75,49 @@ impl Store {
         Ok(())
     }
 
+    /// Puts everything into tables; tells whether the journals are not needed any more. Nobody may write meanwhile. It
+    /// does not wait for tables that are being merged.
+    pub(super) fn flush(&self) -> Result<bool, KinesisLogError> {
+        if self.database.active_compactions() > 0 {
+            return Ok(false);
+        }
+        self.records.rotate_memtable()?;
+        self.meta.rotate_memtable()?;
+        for _ in 0..FLUSH_LOOKS_MAX {
+            let waiting = self.records.sealed_memtable_count() + self.meta.sealed_memtable_count();
+            if waiting + self.database.outstanding_flushes() + self.database.active_compactions() == 0 {
+                return Ok(true);
+            }
+            std::thread::sleep(FLUSH_PAUSE);
+        }
+        Ok(false)
+    }
+
+    /// Empties the journals of the closed store in `folder`, all of whose content [`Store::flush`] has put into tables.
+    pub(super) fn empty_journals(folder: &Path) -> Result<(), KinesisLogError> {
+        let mut journals = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let number: Option<u64> = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if let Some(number) = number.filter(|_| is_journal(&path)) {
+                journals.push((number, path));
+            }
+        }
+        journals.sort_unstable();
+        // The last one stays, empty. Where a store finds none at all it counts its writes from zero again, and takes those
+        // in the next journal for older than its tables: it would drop them.
+        let last = journals.pop();
+        for (_, journal) in journals {
+            std::fs::remove_file(journal)?;
+        }
+        if let Some((_, last)) = last {
+            let file = std::fs::OpenOptions::new().write(true).open(last)?;
+            file.set_len(0)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+
     /// What the last batch left.
     pub(super) fn catalog(&self) -> Result<Catalog, KinesisLogError> {
         let mut catalog = Catalog::default();
@@ -108,6 +155,10 @@ impl Store {
             None => Ok(shard.last),
         }
     }
+}
+
+pub(super) fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jnl")
 }
 
 fn id_key(prefix: u8, id: u64) -> [u8; 9] {

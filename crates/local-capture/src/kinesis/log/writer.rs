@@ -7,6 +7,7 @@ use aws_wire::AwsError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::catalog::Draft;
+use super::settle::Unsettled;
 use super::throughput::Writes;
 use super::{KinesisLogError, NewRecord, NotPut, Placed, Shared};
 use crate::kinesis::internal_failure;
@@ -19,6 +20,8 @@ pub(super) enum Job {
     Append(Append),
     Deliver(Deliver),
     Edit(Box<dyn FnOnce(&mut Draft) -> Finish + Send>),
+    /// Comes again and again: a log to which nothing was put since the last one may tidy up.
+    Settle,
 }
 
 pub(super) struct Append {
@@ -57,6 +60,7 @@ pub(super) struct Writer {
     ambient: Ambient,
     throttles: bool,
     writes: Writes,
+    unsettled: Unsettled,
 }
 
 /// Told of the batch's outcome, once it is known.
@@ -64,12 +68,16 @@ type Waiting = Box<dyn FnOnce(&Result<(), KinesisLogError>) + Send>;
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, ambient: Ambient, throttles: bool) -> Self {
-        Self { shared, ambient, throttles, writes: Writes::default() }
+        Self { shared, ambient, throttles, writes: Writes::default(), unsettled: Unsettled::default() }
     }
 
     /// Works until nobody can send any more.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
+            if matches!(first, Job::Settle) {
+                self.unsettled.settle(&self.shared);
+                continue;
+            }
             let catalog = self.shared.catalog.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
             let mut draft = Draft::of((*catalog).clone());
             let mut waiting = Vec::new();
@@ -79,6 +87,7 @@ impl Writer {
                 let is_full = waiting.len() >= BATCH_JOBS_MAX || draft.records.len() >= BATCH_RECORDS_MAX;
                 next = if is_full { None } else { jobs.try_recv().ok() };
             }
+            self.unsettled.note(draft.records.iter().map(|record| record.value.len() as u64).sum());
             let outcome = if waiting.is_empty() { Ok(()) } else { self.commit(draft) };
             if let Err(error) = &outcome {
                 tracing::error!(error = error as &dyn std::error::Error, "write the Kinesis log");
@@ -92,6 +101,8 @@ impl Writer {
     fn take(&mut self, job: Job, draft: &mut Draft) -> Option<Waiting> {
         let now_ms = self.ambient.now_ms();
         match job {
+            // It came between puts: nothing is quiet.
+            Job::Settle => None,
             Job::Append(append) => Some(self.append(append, draft, now_ms)),
             Job::Deliver(deliver) => {
                 for (stream, record) in deliver.records {

@@ -80,8 +80,7 @@ impl IcebergDestination {
         self.s3_configuration.check_plain("S3Configuration")?;
         self.processing()?;
         match self.s3_backup_mode.as_str() {
-            "FailedDataOnly" => {}
-            "AllData" => return Err(error::not_served("S3BackupMode AllData for Iceberg tables", "FailedDataOnly")),
+            "FailedDataOnly" | "AllData" => {}
             other => return Err(error::invalid(format!("S3BackupMode `{other}` must be FailedDataOnly or AllData"))),
         }
         let is_on = |switch: &Option<Switch>| switch.is_some_and(|switch| switch.enabled);
@@ -143,6 +142,11 @@ impl IcebergDestination {
             return Err(error::invalid("AppendDelimiterToRecord is for objects: rows have no delimiter"));
         }
         Ok(processing)
+    }
+
+    /// Where all records go as they were put, besides.
+    pub fn backup(&self) -> Option<&S3Destination> {
+        (self.s3_backup_mode == "AllData").then_some(&self.s3_configuration)
     }
 
     pub fn table(&self, lane: &str) -> Option<&TableConfiguration> {

@@ -84,14 +84,7 @@ impl S3Destination {
         self.check_common(member)?;
         self.processing()?;
         self.check_conversion()?;
-        match self.s3_backup_mode.as_deref() {
-            None | Some("Disabled") => {}
-            Some("Enabled") => return Err(error::not_served("S3BackupMode Enabled", "a second delivery stream")),
-            Some(other) => return Err(error::invalid(format!("S3BackupMode `{other}` must be Disabled or Enabled"))),
-        }
-        if self.s3_backup_configuration.is_some() {
-            return Err(error::invalid("S3BackupConfiguration needs S3BackupMode Enabled"));
-        }
+        self.check_backup()?;
         if self.custom_time_zone.as_deref().is_some_and(|zone| zone != "UTC") {
             return Err(error::not_served("CustomTimeZone other than UTC", "UTC"));
         }
@@ -106,6 +99,23 @@ impl S3Destination {
             }
         }
         self.check_partitioning()
+    }
+
+    fn check_backup(&self) -> Result<()> {
+        match (self.s3_backup_mode.as_deref(), &self.s3_backup_configuration) {
+            (None | Some("Disabled"), None) => Ok(()),
+            (None | Some("Disabled"), Some(_)) => {
+                Err(error::invalid("S3BackupConfiguration needs S3BackupMode Enabled"))
+            }
+            (Some("Enabled"), Some(backup)) => backup.check_plain("S3BackupConfiguration"),
+            (Some("Enabled"), None) => Err(error::invalid("S3BackupMode Enabled needs an S3BackupConfiguration")),
+            (Some(other), _) => Err(error::invalid(format!("S3BackupMode `{other}` must be Disabled or Enabled"))),
+        }
+    }
+
+    /// Where all records go as they were put, besides.
+    pub fn backup(&self) -> Option<&Self> {
+        self.s3_backup_configuration.as_deref().filter(|_| self.s3_backup_mode.as_deref() == Some("Enabled"))
     }
 
     fn check_conversion(&self) -> Result<()> {

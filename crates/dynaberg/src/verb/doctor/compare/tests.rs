@@ -30,10 +30,14 @@ fn rows_and_items_that_have_no_counterpart_are_counted_by_what_they_show() {
     let items = json!([
         {"id": {"S": "a"}, "at": {"N": "1"}}, {"id": {"S": "a"}, "at": {"N": "2"}}, {"id": {"S": "old"}, "at": {"N": "1"}},
     ]);
-    let rows = json!([{"id": "a", "at": 1}, {"id": "a", "at": 1}, {"id": "gone", "at": 1}]);
-    let found = check(&KEY, items, rows);
-    let counts = (found.rows_again, found.rows_without_item, found.items_hidden, found.items_without_row);
-    assert_eq!(counts, (1, 1, 1, 1));
+    let rows = json!([
+        {"id": "a", "at": 1, "x": "new"}, {"id": "a", "at": 1, "x": "old"}, {"id": "a", "at": 1, "x": "new"},
+        {"id": "gone", "at": 1, "x": "new"},
+    ]);
+    let found = check(&[KEY[0], KEY[1], ("x", "string")], items, rows);
+    let counts = (found.rows_again, found.rows_repeated, found.rows_without_item);
+    assert_eq!(counts, (1, 1, 1));
+    assert_eq!((found.items_hidden, found.items_without_row), (1, 1));
 }
 
 #[test]

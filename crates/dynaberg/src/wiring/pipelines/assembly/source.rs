@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use pipeline::{
-    AwsStreamApi, DynamoDbStreamsSource, KeyAttribute, KinesisSource, KinesisStreamApi, Order, OrderOptions, Result,
-    Source, StreamAt,
+    AwsStreamApi, DynamoDbStreamsSource, FanOutApi, KeyAttribute, KinesisSource, KinesisStreamApi, Order, OrderOptions,
+    Result, Source, StreamApi, StreamAt,
 };
 
 use super::Assembly;
@@ -28,10 +28,13 @@ impl Assembly {
                 let source = DynamoDbStreamsSource::new(api, &table.stream, self.file.start, ambient);
                 Ok(Opened { table: table.name, keys: table.keys, source: Box::new(source) })
             }
-            SourceStream::Kinesis { named } => {
+            SourceStream::Kinesis { named, fan_out } => {
                 let (table, keys) = pipeline::find_keys(config, &self.file.source_table).await?;
                 let stream = pipeline::find_kinesis_stream(config, &table, named.as_deref()).await?;
-                let api = Arc::new(KinesisStreamApi::new(config));
+                let api: Arc<dyn StreamApi> = match fan_out {
+                    Some(consumer) => Arc::new(FanOutApi::connect(config, &stream, consumer).await?),
+                    None => Arc::new(KinesisStreamApi::new(config)),
+                };
                 let source = KinesisSource::new(api, &stream, self.file.start, ambient);
                 Ok(Opened { table, keys, source: Box::new(source) })
             }
