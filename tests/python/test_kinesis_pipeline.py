@@ -284,7 +284,6 @@ def test_a_rewind_that_is_killed_at_any_moment_is_done_by_the_next_one(tmp_path)
     try:
         running.wait("120s")
         assert_equals_scan(running, running.resource("dynamodb").Table("orders"), "patterns.rewound", "lake", ("id",))
-        Positions().check(running, "patterns.rewound", WAREHOUSE.format("lake"))
     finally:
         running.stop()
 
