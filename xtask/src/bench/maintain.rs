@@ -12,7 +12,8 @@ use super::process::{Usage, wait};
 use super::query::cpu_seconds;
 use super::stack::{NEVER, Stack};
 use crate::dataset::{self, Dataset};
-use crate::workspace::{build_binary, root};
+use crate::python;
+use crate::workspace::{build_binary, output, root};
 
 /// Of 1 M events that makes 1,000 commits.
 const COMMIT_EVERY: &str = "1000";
@@ -42,6 +43,7 @@ pub fn run_bench() -> Result<()> {
 
     let stack = start(&binary, NEVER)?;
     replay(&stack, &file, "100000")?;
+    let others = others(&stack)?;
     let large = maintain(&stack)?;
     check(&stack, &expected)?;
     show("10 commits, then maintained", &read(&stack)?);
@@ -82,6 +84,7 @@ pub fn run_bench() -> Result<()> {
     for done in [&large, &small, &copied, &nothing] {
         tell(done);
     }
+    print!("the 10 files by other engines, one thread, deleted rows included\n{others}");
     println!(
         "ingest alone: {:.2} CPU-s, {:.1} s; beside maintenance every second: {:.2} CPU-s, {:.1} s",
         alone.cpu.as_secs_f64(),
@@ -124,6 +127,12 @@ fn maintain(stack: &Stack) -> Result<(Usage, Value)> {
     let mut maintain = stack.verb(&["maintain", "analytics.transactions", "--output", "json"]);
     maintain.args(["--min-snapshots", "1", "--max-snapshot-age", "1ms", "--grace", "1s"]);
     json_of(&mut maintain)
+}
+
+/// What others take to write the rows of the table's data files again.
+fn others(stack: &Stack) -> Result<String> {
+    let mut command = Command::new(python::interpreter()?);
+    output(stack.environment(command.arg(root().join("tests/bench/rewrite.py")).arg("transactions")))
 }
 
 /// What a verb used, and the document that it printed.
