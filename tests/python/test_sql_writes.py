@@ -11,7 +11,7 @@ import lakehouse
 from dynaberg import Dynaberg, pyiceberg_catalog
 from test_athena import ended, rows, start
 from test_lake_formation import Person
-from test_mirror import create_table, pipeline_file
+from test_mirror import assert_equals_scan, create_table, pipeline_file
 
 BUCKET = "writelake"
 ARN = f"arn:aws:s3tables:us-east-1:000000000000:bucket/{BUCKET}"
@@ -331,3 +331,37 @@ def test_a_table_that_a_pipeline_writes_is_changed_by_nobody_else(tmp_path):
         assert running.sql("SELECT id FROM audit.owned") == [{"id": "a"}]
     finally:
         running.kill()
+
+
+def test_a_table_is_optimized_and_vacuumed_beside_the_pipeline_that_writes_it(tmp_path):
+    running = Dynaberg(tmp_path / "data", [pipeline_file(tmp_path, "worn", "sales.worn", "wornlake")])
+    try:
+        warehouse = running.client("s3tables").create_table_bucket(name="wornlake")["arn"]
+        running.client("s3tables").create_namespace(tableBucketARN=warehouse, namespace=["sales"])
+        for bucket in ("letters", "write-results"):
+            running.client("s3").create_bucket(Bucket=bucket)
+        table = create_table(running, "worn", with_sort_key=False)
+
+        def put(version):
+            for number in range(10):
+                table.put_item(Item={"id": str((number + version) % 12), "version": version})
+                running.wait()
+
+        athena = Sql(running.client("athena"))
+        athena.options = {
+            **OPTIONS,
+            "QueryExecutionContext": {"Catalog": "s3tablescatalog/wornlake", "Database": "sales"},
+        }
+        for version in range(2):
+            put(version)
+            before = {row[0] for row in athena.rows('SELECT file_path FROM "worn$files"')}
+            athena.run("OPTIMIZE worn REWRITE DATA USING BIN_PACK")
+            after = {row[0] for row in athena.rows('SELECT file_path FROM "worn$files"')}
+            assert len(after) < len(before) and not after & before
+            athena.run("VACUUM worn")
+            assert_equals_scan(running, table, "sales.worn", "wornlake", ["id"])
+        # What the pipeline knew of rows by the places that they have left holds for the new ones.
+        put(2)
+        assert_equals_scan(running, table, "sales.worn", "wornlake", ["id"])
+    finally:
+        running.stop()
