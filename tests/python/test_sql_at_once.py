@@ -15,13 +15,13 @@ SORTS = "SELECT count(*), max(r) FROM (SELECT row_number() OVER (ORDER BY x * 79
 SORTED = (300_000, 300_000)
 # An aggregate of one group cannot spill: 20 MB.
 GATHERS = "SELECT cardinality(array_agg(x)) FROM generate_series(1, 2500000) AS t(x)"
-LIMIT = "16.0 MB of all queries"
+LIMIT = "32.0 MB of all queries"
 
 
 @pytest.fixture
 def busy(tmp_path):
-    """Services whose queries may hold 16 MB, with a pipeline that mirrors a table."""
-    running = Dynaberg(tmp_path / "data", [pipeline_file(tmp_path, "items", "sales.items", BUCKET)], ["--memory", "16MB"])
+    """Services whose queries may hold 32 MB, with a pipeline that mirrors a table."""
+    running = Dynaberg(tmp_path / "data", [pipeline_file(tmp_path, "items", "sales.items", BUCKET)], ["--memory", "32MB"])
     try:
         arn = running.client("s3tables").create_table_bucket(name=BUCKET)["arn"]
         running.client("s3tables").create_namespace(tableBucketARN=arn, namespace=["sales"])

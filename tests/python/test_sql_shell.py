@@ -117,7 +117,7 @@ def test_grouping_by_more_texts_than_memory_holds_spills(lake):
     # 300,000 groups with 30 MB of text; each is there once, whatever part of it was written to disk.
     texts = "SELECT concat(lpad('', 80, 'x'), CAST(x AS varchar)) AS a, concat('b', CAST(x % 1000 AS varchar)) AS b FROM generate_series(1, 300000) t(x)"
     grouped = f"SELECT a, b, count(*) AS n FROM ({texts}) AS made GROUP BY a, b"
-    first = json.loads(lake.run("sql", f"{grouped} ORDER BY a DESC, b LIMIT 2", "--memory", "16MB").stdout)
+    first = json.loads(lake.run("sql", f"{grouped} ORDER BY a DESC, b LIMIT 2", "--memory", "32MB").stdout)
     assert [(row["a"][-5:], row["b"], row["n"]) for row in first] == [("99999", "b999", 1), ("99998", "b998", 1)]
     whole = f"SELECT count(*) AS groups, sum(n) AS n, count(DISTINCT b) AS bs FROM ({grouped}) AS g"
-    assert json.loads(lake.run("sql", whole, "--memory", "16MB").stdout) == [{"groups": 300_000, "n": 300_000, "bs": 1000}]
+    assert json.loads(lake.run("sql", whole, "--memory", "32MB").stdout) == [{"groups": 300_000, "n": 300_000, "bs": 1000}]
