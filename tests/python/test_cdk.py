@@ -7,18 +7,16 @@ installed once, into the user's cache, under a name that changes with the versio
 import hashlib
 import json
 import os
-import pathlib
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 from dynaberg import BINARY, ROOT
+from environments import CACHE, programs_of
 
 CDK = ROOT / "deploy/cdk"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "dynaberg"
-CFN_LINT = "1.58.0"
+CFN_LINT = "cfn-lint==1.58.0"
 STACKS = ["PipelineStack", "LakeFormationStack", "FirehoseStack"]
 
 
@@ -76,12 +74,7 @@ def synthesised(request, app, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cfn_lint():
-    folder = CACHE / f"cfn-lint-{CFN_LINT}"
-    if not (folder / "complete").exists():
-        run(sys.executable, "-m", "venv", "--clear", folder)
-        run(folder / "bin/python", "-m", "pip", "install", "--quiet", f"cfn-lint=={CFN_LINT}")
-        (folder / "complete").touch()
-    return folder / "bin/cfn-lint"
+    return programs_of(CFN_LINT) / "cfn-lint"
 
 
 def resources(template, kind):

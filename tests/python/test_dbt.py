@@ -6,19 +6,16 @@ package index.
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 import lakehouse
 from dynaberg import ROOT, Dynaberg
+from environments import programs_of
 from test_athena import rows
 
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "dynaberg"
-PACKAGES = ["dbt-core==1.10.23", "dbt-athena==1.10.2"]
 OUTPUT = {
     "ResultConfiguration": {"OutputLocation": "s3://dbt-results/answers/"},
     "QueryExecutionContext": {"Catalog": "AwsDataCatalog"},
@@ -27,15 +24,7 @@ OUTPUT = {
 
 @pytest.fixture(scope="module")
 def dbt():
-    folder = CACHE / ("-".join(PACKAGES).replace("==", "-"))
-    if not (folder / "complete").exists():
-        for command in (
-            [sys.executable, "-m", "venv", "--clear", folder],
-            [folder / "bin/python", "-m", "pip", "install", "--quiet", *PACKAGES],
-        ):
-            subprocess.run(command, check=True, timeout=900)
-        (folder / "complete").touch()
-    return folder / "bin/dbt"
+    return programs_of("dbt-core==1.10.23", "dbt-athena==1.10.2") / "dbt"
 
 
 @pytest.fixture(scope="module")
